@@ -1,24 +1,7 @@
 #include "base/err.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-enum nr_err
-nr_fail(struct nr_diag *d, enum nr_err err, size_t at, const char *what)
-{
-    if (d && d->err == NR_OK)
-        *d = (struct nr_diag){ .err = err, .at = at, .what = what };
-    return err;
-}
-
-enum nr_err
-nr_fail_sys(struct nr_diag *d, const char *what)
-{
-    if (d && d->err == NR_OK)
-        *d = (struct nr_diag){ .err = NR_ESYS, .sys = errno, .what = what };
-    return NR_ESYS;
-}
 
 void
 nr_diag_add_name(struct nr_diag *d, const char *name)
@@ -27,30 +10,19 @@ nr_diag_add_name(struct nr_diag *d, const char *name)
 
     if (!d || d->name[0] || !name)
         return;
-    for (i = 0; name[i] && i < sizeof(d->name) - 1; i++)
-        d->name[i] = (unsigned char)name[i] < 0x20 ? '?' : name[i];
+    for (i = 0; i < sizeof(d->name) - 1 && name[i]; i++)
+        d->name[i] = (char)(name[i] >= 0 && name[i] < 0x20 ? '?' : name[i]);
     d->name[i] = '\0';
 }
 
-enum nr_err
-nr_fail_name(struct nr_diag *d, enum nr_err err, const char *what,
-    const char *name)
+void
+nr_diag_record(struct nr_diag *d, enum nr_err err, int sys, size_t at,
+    const char *what, const char *name)
 {
-    if (d && d->err == NR_OK) {
-        nr_fail(d, err, 0, what);
-        nr_diag_add_name(d, name);
-    }
-    return err;
-}
-
-enum nr_err
-nr_fail_file(struct nr_diag *d, const char *what, const char *path)
-{
-    if (d && d->err == NR_OK) {
-        nr_fail_sys(d, what);
-        nr_diag_add_name(d, path);
-    }
-    return NR_ESYS;
+    if (!d || d->err != NR_OK)
+        return;
+    *d = (struct nr_diag){ .err = err, .sys = sys, .at = at, .what = what };
+    nr_diag_add_name(d, name);
 }
 
 void

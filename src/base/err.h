@@ -13,6 +13,7 @@
 
 #include "base/attr.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 enum nr_err {
@@ -39,20 +40,44 @@ struct nr_diag {
     char name[NR_DIAG_NAME_MAX]; /* which one: a path, key or option; or "" */
 };
 
-/* Record a failure (the first one wins) and return ERR. D may be NULL. */
-enum nr_err nr_fail(struct nr_diag *d, enum nr_err err, size_t at,
-    const char *what) NR_COLD;
+/* What the nr_fail functions share: record WHAT with AT, SYS and NAME (NULL:
+ * none) unless D is NULL or holds an earlier failure. */
+void nr_diag_record(struct nr_diag *d, enum nr_err err, int sys, size_t at,
+    const char *what, const char *name) NR_COLD;
+
+/* Record a failure (the first one wins) and return ERR. D may be NULL. These
+ * are inline so that every reader, the analysers too, sees what comes back. */
+static inline enum nr_err
+nr_fail(struct nr_diag *d, enum nr_err err, size_t at, const char *what)
+{
+    nr_diag_record(d, err, 0, at, what, NULL);
+    return err;
+}
 
 /* As nr_fail(d, NR_ESYS, 0, what), keeping errno. */
-enum nr_err nr_fail_sys(struct nr_diag *d, const char *what) NR_COLD;
+static inline enum nr_err
+nr_fail_sys(struct nr_diag *d, const char *what)
+{
+    nr_diag_record(d, NR_ESYS, errno, 0, what, NULL);
+    return NR_ESYS;
+}
 
 /* As nr_fail with at 0, naming what it was about; NAME is cut to fit. */
-enum nr_err nr_fail_name(struct nr_diag *d, enum nr_err err, const char *what,
-    const char *name) NR_COLD;
+static inline enum nr_err
+nr_fail_name(struct nr_diag *d, enum nr_err err, const char *what,
+    const char *name)
+{
+    nr_diag_record(d, err, 0, 0, what, name);
+    return err;
+}
 
 /* As nr_fail_sys, naming the file. */
-enum nr_err nr_fail_file(struct nr_diag *d, const char *what,
-    const char *path) NR_COLD;
+static inline enum nr_err
+nr_fail_file(struct nr_diag *d, const char *what, const char *path)
+{
+    nr_diag_record(d, NR_ESYS, errno, 0, what, path);
+    return NR_ESYS;
+}
 
 /* Add NAME to a failure recorded without one; nothing if it has a name. */
 void nr_diag_add_name(struct nr_diag *d, const char *name);
