@@ -91,8 +91,8 @@ enum nr_err nr_input_from_fd(int fd, const char *name,
  * file later calls may give more. Whatever can be read is delivered first;
  * only then, and on every later call, the failure is returned:
  * NR_ETRUNC: a compressed file ends early, or a file became shorter while it
- * was read; NR_EFORMAT: damaged compressed data, or the first NR_INPUT_RAW
- * octets of text are binary (nothing is delivered then); NR_ELIMIT: the
+ * was read; NR_EFORMAT: damaged compressed data, or text that begins with
+ * binary data (nothing is delivered then); NR_ELIMIT: the
  * decoder wants more than NR_INPUT_MEMORY; NR_ESYS: read(2) failed; NR_ENOMEM.
  */
 enum nr_err nr_input_next(struct nr_input *in, struct nr_block *out,
