@@ -79,7 +79,7 @@ nr_bytes_cmp(struct nr_bytes a, struct nr_bytes b)
 static inline bool
 nr_bytes_starts(struct nr_bytes b, struct nr_bytes head)
 {
-    return b.n >= head.n && memcmp(b.p, head.p, head.n) == 0;
+    return b.n >= head.n && (head.n == 0 || memcmp(b.p, head.p, head.n) == 0);
 }
 
 /* Equal when ASCII letters are compared without regard to case. */
