@@ -282,6 +282,27 @@ enum nr_err nr_membership_read(struct nr_arena *a, const char *home,
 enum nr_err nr_member_http(const char *home, const struct nr_membership *m,
     const char *resolve, struct nr_http **out, struct nr_diag *d) NR_MUST_USE;
 
+/* --- answers -------------------------------------------------------------
+ * HOME/answers.jsonl: one JSON object a line, appended and synced before
+ * anything is sent; the last line of an indicator stands. The members of a
+ * line are listed in doc/architecture.md. */
+
+#define NR_ANSWER_LINE_MAX ((size_t)1 << 20) /* octets of one line */
+#define NR_ANSWER_WORDS    5
+
+/* I < NR_ANSWER_WORDS: "seen", "denied", "not-seen", "cannot-say",
+ * "revoked". */
+const char *nr_answer_word(int i);
+
+struct nr_answer_counts {
+    size_t n[NR_ANSWER_WORDS]; /* indicators by their standing answer */
+};
+
+/* NR_EDAMAGED names the line that is none of ours; a last line without line
+ * feed (a write cut short) is passed over. No file: all zero. */
+enum nr_err nr_answers_count(const char *home, struct nr_answer_counts *out,
+    struct nr_diag *d) NR_MUST_USE;
+
 /* --- the agent ----------------------------------------------------------- */
 
 struct nr_agent_conf {
@@ -294,7 +315,7 @@ struct nr_agent_conf {
 /*
  * Run supervisor, keeper and courier until SIGTERM or SIGINT. Returns in the
  * supervisor only. NR_EBUSY: another agent has this home; NR_ENOTFOUND: no
- * home, or no Landlock. nr_crypto_init() and nr_http_init() come first.
+ * home, no hub, or no Landlock. nr_crypto_init() comes first.
  */
 enum nr_err nr_agent_run(const struct nr_agent_conf *conf,
     struct nr_diag *d) NR_MUST_USE;
