@@ -7,4 +7,9 @@
 
 #include "cli.h"
 
+int cmd_init(struct cli *cli, int argc, char **argv);
+int cmd_join(struct cli *cli, int argc, char **argv);
+int cmd_outbox(struct cli *cli, int argc, char **argv);
+int cmd_status(struct cli *cli, int argc, char **argv);
+
 #endif

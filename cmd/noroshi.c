@@ -2,6 +2,10 @@
 #include "cmds.h"
 
 static const struct cli_command commands[] = {
+    { "init", cmd_init, "make a home for this organisation" },
+    { "join", cmd_join, "join a hub by the address it gave out" },
+    { "outbox", cmd_outbox, "see and decide what leaves" },
+    { "status", cmd_status, "how this home stands" },
     { NULL, NULL, NULL },
 };
 
