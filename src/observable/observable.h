@@ -131,7 +131,7 @@ void nr_ipv6_print(const uint8_t in[16], struct nr_buf *out);
 /* --- defanged text --- */
 
 /* Append TEXT with the usual disarmings undone: hxxp(s), fxp, [.] (.) {.} [dot]
- * (dot) \. [:] [://] [at] [@] (at) [/] and a trailing or leading bracket. */
+ * (dot) \. [:] [://] [at] [@] (at) [/], and an opening "[." never closed. */
 void nr_refang(struct nr_str text, struct nr_buf *out);
 
 /* Append the disarmed text of KEY: hxxp, [.] and [@]. Inverse of nr_canon. */
