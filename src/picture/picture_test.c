@@ -1,5 +1,7 @@
+#include "base/buf.h"
 #include "base/test.h"
 #include "picture/picture.h"
+#include "json/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -436,6 +438,64 @@ test_nothing_to_withhold(void **state)
     nr_arena_fini(&a);
 }
 
+/* Two organisations in JSON, as a coordinator and as a member read it. */
+static void
+test_json(void **state)
+{
+    static const char *const want[] = {
+        "{\"report\":\"report--1\",\"name\":\"one\",\"collection\":\"c\","
+        "\"published\":null,\"asked\":null,\"answered\":null,\"seen\":null,"
+        "\"not_seen\":null,\"cannot_say\":null,\"denied\":null,"
+        "\"earliest\":null,\"latest\":null,\"sectors\":[{\"sector\":"
+        "\"energy\",\"asked\":null,\"answered\":null,\"seen\":null,"
+        "\"not_seen\":null,\"cannot_say\":null,\"denied\":null,"
+        "\"earliest\":null,\"latest\":null}]}",
+        "{\"report\":\"report--1\",\"name\":\"one\",\"collection\":\"c\","
+        "\"published\":null,\"asked\":1,\"answered\":1,\"seen\":1,"
+        "\"not_seen\":0,\"cannot_say\":0,\"denied\":0,"
+        "\"earliest\":\"1970-01-12T13:46:41Z\","
+        "\"latest\":\"1970-01-24T03:33:21Z\",\"sectors\":[{\"sector\":"
+        "\"energy\",\"asked\":1,\"answered\":1,\"seen\":1,\"not_seen\":0,"
+        "\"cannot_say\":0,\"denied\":0,"
+        "\"earliest\":\"1970-01-12T13:46:41Z\","
+        "\"latest\":\"1970-01-24T03:33:21Z\"}],\"members\":[{\"member\":"
+        "\"m\",\"sector\":\"energy\",\"size\":\"11-100\",\"answer\":"
+        "\"seen\",\"denied\":false,\"coverage\":0.75,\"lines\":3,\"first\":"
+        "\"1970-01-12T13:46:41Z\",\"last\":\"1970-01-24T03:33:21Z\"}]}",
+    };
+    struct facts *f = calloc(1, sizeof(*f));
+    struct fact report = a_report();
+    struct nr_extent *x;
+
+    (void)state;
+    assert_non_null(f);
+    report.u.report.published_s = NR_TIME_NONE;
+    join(f, NR_STR("m"), "energy");
+    add(f, report);
+    add(f, says(NR_STR("m"), two[0], 1, NR_EXTENT_SEEN, 0.5));
+    add(f, says(NR_STR("m"), two[1], 1, NR_EXTENT_NOT_SEEN, 1));
+    x = fold(f);
+    for (int full = 0; full < 2; full++) {
+        struct nr_extent_result r;
+        struct nr_json_out o;
+        struct nr_arena a;
+        struct nr_buf b;
+
+        nr_arena_init(&a, MEMORY);
+        nr_buf_init(&b, MEMORY);
+        assert_int_equal(nr_extent_of(x, NR_STR("report--1"), full, &a, &r),
+            NR_OK);
+        nr_json_out_init(&o, &b);
+        nr_extent_put_json(&o, &r);
+        assert_int_equal(nr_json_out_end(&o), NR_OK);
+        assert_string_equal(nr_buf_cstr(&b), want[full]);
+        nr_buf_fini(&b);
+        nr_arena_fini(&a);
+    }
+    nr_extent_destroy(x);
+    free(f);
+}
+
 static void
 test_bad_facts(void **state)
 {
@@ -464,6 +524,7 @@ main(void)
         NR_TEST(test_order),
         NR_TEST(test_withholding),
         NR_TEST(test_nothing_to_withhold),
+        NR_TEST(test_json),
         NR_TEST(test_bad_facts),
     };
 
