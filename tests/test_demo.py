@@ -1,0 +1,112 @@
+"""The demonstration in small: every answer of every home against the truth."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BUILD = pathlib.Path(os.environ.get("NOROSHI_BUILD", ROOT / "build")).resolve()
+RUN = ROOT / "tools/demo/run"
+sys.path.insert(0, str(ROOT / "tools/demo"))
+sys.dont_write_bytecode = True
+
+import cast  # noqa: E402
+import judge  # noqa: E402
+import truth  # noqa: E402
+
+
+def demo(folder, **env):
+    return subprocess.run(
+        [sys.executable, RUN], text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "BUILD": str(BUILD), "DEMO_DIR": str(folder), **env})
+
+
+@pytest.mark.parametrize("env, says", [
+    ({"ORGS": "0"}, "ORGS=0"),
+    ({"ORGS": "many"}, "ORGS=many"),
+    ({"ORGS": "999"}, "only 248 organisations"),
+    ({"ORGS": "1"}, "ORGS must be larger"),
+    ({"YEARS": "-1"}, "YEARS=-1"),
+    ({"BUILD": "/nonexistent"}, "run `make build` first"),
+])
+def test_bad_settings_are_named(env, says, tmp_path):
+    r = demo(tmp_path / "run", **env)
+    assert r.returncode == 2
+    assert says in r.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_of_others_is_left_alone(tmp_path):
+    (tmp_path / "letter").write_text("mine")
+    r = demo(tmp_path, ORGS="8")
+    assert r.returncode == 2
+    assert "not the demonstration's" in r.stdout
+    assert (tmp_path / "letter").read_text() == "mine"
+
+
+def test_cast_is_the_scenario():
+    c = cast.build(200, 2, 25)
+    assert sum(o["hit"] for o in c["orgs"]) == 161 + 3
+    assert sum(o["share"] == "never" for o in c["orgs"]) == 45
+    assert c["orgs"][0]["id"] == "org-090"
+    assert len(c["late"]) == 2 and c["discoverer"] not in c["late"]
+
+
+# The truth's own parts, on cases worked out by hand.
+
+def days(first, last):
+    return set(range(truth.day(first), truth.day(last) + 1))
+
+
+@pytest.mark.parametrize("indicator, logs, share", [
+    # the two examples of the handbook, section 7
+    (("domain", "2016-11-03", "2016-12-15"),
+     {"dns": days("2016-12-01", "2017-08-21")}, 45 / 103),
+    (("domain", "2017-05-15", "2017-06-20"),
+     {"proxy": days("2017-06-01", "2017-08-21")}, 50 / 97),
+    (("sha256", "2017-05-15", "2017-06-20"),
+     {"proxy": days("2015-06-01", "2017-08-21")}, 0),
+    (("ipv4", "2017-05-15", "2017-06-20"),
+     {"fw": days("2015-06-01", "2017-08-21")}, 1),
+])
+def test_coverage(indicator, logs, share):
+    kind, first, last = indicator
+    got, _ = truth.coverage({"kind": kind, "first": first, "last": last}, logs)
+    assert got == pytest.approx(share)
+
+
+@pytest.mark.parametrize("lines, denied, cov, word", [
+    (3, 1, 0.9, "seen"), (2, 2, 0.9, "denied"), (2, 2, 0.0, "denied"),
+    (0, 0, 0.9, "not-seen"), (0, 0, 0.0, "cannot-say"),
+])
+def test_answer(lines, denied, cov, word):
+    i = {"kind": "ipv4", "value": "192.0.2.1",
+         "first": "2017-05-15", "last": "2017-06-20"}
+    key = ("ipv4", "192.0.2.1")
+    logs = {"fw": days("2015-06-01", "2017-08-21")} if cov else {}
+    got = truth.answer(i, logs, {key: (lines, 1, 2)} if lines else {},
+                       {key: denied} if denied else {})
+    assert got["answer"] == word
+
+
+@pytest.mark.parametrize("source, line, iso", [
+    ("squid", b"1483228800.123    45 10.0.0.1 TCP_MISS/200", "2017-01-01"),
+    ("named", b"01-Jan-2017 08:59:59.999 queries: info", "2016-12-31"),
+    ("named", b"01-Jan-2017 09:00:00.000 queries: info", "2017-01-01"),
+    ("firewall", b"Jan  1 09:00:00 fw01 kernel: [1.0] DROP", "2017-01-01"),
+    ("winevt", b'{"EventTime":"2017-01-01 08:00:00","Hostname', "2016-12-31"),
+])
+def test_stamp(source, line, iso):
+    assert truth.stamp(source, line, 2017) // 86400 == truth.day(iso)
+
+
+def test_judge_sees_what_is_wrong():
+    want = {"answer": "seen", "lines": 3, "denied": 0, "first": 1, "last": 9}
+    assert judge.differences(want, dict(want)) == ""
+    assert judge.differences(want, None) == "no answer"
+    for field in want:
+        assert field in judge.differences(want, {**want, field: -1})
