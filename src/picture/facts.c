@@ -134,7 +134,7 @@ enum nr_err
 nr_extent_add_member(struct nr_extent *x, const struct nr_extent_member *f)
 {
     struct nr_extent_member fact = *f, *to;
-    bool added;
+    bool added = false;
 
     if (!f->id.n)
         return NR_EFORMAT;
@@ -157,7 +157,7 @@ nr_extent_add_reader(struct nr_extent *x, const struct nr_extent_reader *f)
     struct nr_extent_reader fact = *f, *to = NULL;
     enum nr_err err = NR_ENOMEM;
     struct nr_buf key;
-    bool added;
+    bool added = false;
 
     if (!f->collection.n || !f->member.n)
         return NR_EFORMAT;
@@ -200,7 +200,7 @@ nr_extent_add_report(struct nr_extent *x, const struct nr_extent_report *f)
 {
     struct nr_extent_report fact = *f, *to;
     struct nr_str *ids;
-    bool added;
+    bool added = false;
 
     if (!f->id.n || !f->collection.n)
         return NR_EFORMAT;
@@ -242,7 +242,7 @@ nr_extent_add_sighting(struct nr_extent *x, const struct nr_extent_sighting *f)
     struct nr_extent_sighting fact = *f, *to = NULL;
     enum nr_err err = NR_ENOMEM;
     struct nr_buf key;
-    bool added;
+    bool added = false;
 
     if (!f->member.n || !f->indicator.n || f->answer > NR_EXTENT_CANNOT_SAY ||
         !(f->coverage >= 0 && f->coverage <= 1))
