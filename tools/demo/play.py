@@ -191,6 +191,14 @@ class Play:
         (self.folder / "extent.json").write_text(text + "\n")
         return extent
 
+    def member_view(self):
+        """The extent as the discoverer sees it: no cell of fewer than five
+        organisations."""
+        text = self.runner.run(self.runner.noroshi, "picture", "extent",
+                               "--json", "--home",
+                               self.home(self.cast["discoverer"]))
+        return json.loads(text)["reports"][0]
+
 
 def report_form(cast, org, first):
     """The short form. Its technical half names nobody; its damage half goes
