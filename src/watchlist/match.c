@@ -1,0 +1,175 @@
+/* Tokens of the scanner against a list. */
+#include "watchlist/list.h"
+#include "watchlist/watchlist.h"
+
+#include "base/num.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void
+nr_matches_init(struct nr_matches *m)
+{
+    *m = (struct nr_matches){ 0 };
+}
+
+void
+nr_matches_fini(struct nr_matches *m)
+{
+    free(m->v);
+    *m = (struct nr_matches){ 0 };
+}
+
+struct match {
+    const struct nr_watchlist *w;
+    struct nr_matches *out;
+    uint32_t line, token;
+    enum nr_err err;
+};
+
+static void
+put(struct match *m, size_t indicator)
+{
+    struct nr_matches *o = m->out;
+
+    if (o->n == o->cap) {
+        size_t cap = o->cap ? o->cap * 2 : 256, octets;
+        struct nr_match *v = nr_mul(cap, sizeof(*v), &octets)
+            ? realloc(o->v, octets)
+            : NULL;
+
+        if (!v) {
+            m->err = NR_ENOMEM;
+            return;
+        }
+        o->v = v;
+        o->cap = cap;
+    }
+    o->v[o->n++] = (struct nr_match){ m->line, m->token, (uint32_t)indicator };
+}
+
+static void
+probe(struct match *m, enum nr_kind kind, struct nr_bytes key)
+{
+    size_t i;
+
+    if ((m->w->kinds >> (unsigned)kind & 1) &&
+        nr_watchlist_find(m->w, kind, key, &i))
+        put(m, i);
+}
+
+static void
+probe_domain(struct match *m, struct nr_bytes d)
+{
+    do
+        probe(m, NR_KIND_DOMAIN, d);
+    while (nr_domain_up(&d));
+}
+
+/* The ranges that hold ADDR: one question for each length in use, longest
+ * first, so that the host bits go one after the other. */
+static void
+probe_ranges(struct match *m, enum nr_kind kind, struct nr_bytes addr,
+    const bool *has_len)
+{
+    uint8_t key[17];
+
+    if (!(m->w->kinds >> (unsigned)kind & 1))
+        return;
+    memcpy(key, addr.p, addr.n);
+    for (size_t len = addr.n * 8;; len--) {
+        key[addr.n] = (uint8_t)len;
+        if (has_len[len])
+            probe(m, kind, (struct nr_bytes){ key, addr.n + 1 });
+        if (len == 0)
+            break;
+        key[(len - 1) / 8] &= (uint8_t) ~(0x80 >> ((len - 1) % 8));
+    }
+}
+
+static void
+probe_url(struct match *m, struct nr_bytes u)
+{
+    size_t scheme = nr_bytes_starts(u, NR_BYTES("http://")) ? 5
+        : nr_bytes_starts(u, NR_BYTES("https://"))          ? 6
+                                                            : 0;
+
+    probe(m, NR_KIND_URL, u);
+    if (scheme > 0)
+        probe(m, NR_KIND_URL, nr_bytes_sub(u, scheme, u.n));
+}
+
+static void
+probe_token(struct match *m, enum nr_kind kind, struct nr_bytes key)
+{
+    if (kind == NR_KIND_DOMAIN)
+        probe_domain(m, key);
+    else if (kind == NR_KIND_URL)
+        probe_url(m, key);
+    else
+        probe(m, kind, key);
+    if (kind == NR_KIND_IPV4)
+        probe_ranges(m, NR_KIND_CIDR4, key, m->w->has_len4);
+    else if (kind == NR_KIND_IPV6)
+        probe_ranges(m, NR_KIND_CIDR6, key, m->w->has_len6);
+}
+
+static int
+by_indicator(const void *a, const void *b)
+{
+    const struct nr_match *x = a, *y = b;
+
+    if (x->indicator != y->indicator)
+        return x->indicator < y->indicator ? -1 : 1;
+    return (x->token > y->token) - (x->token < y->token);
+}
+
+static int
+by_token(const void *a, const void *b)
+{
+    const struct nr_match *x = a, *y = b;
+
+    if (x->token != y->token)
+        return x->token < y->token ? -1 : 1;
+    return (x->indicator > y->indicator) - (x->indicator < y->indicator);
+}
+
+/* The matches from START on are of one line: each indicator once, with the
+ * first token that showed it. */
+static void
+finish_line(struct nr_matches *o, size_t start)
+{
+    size_t n = start;
+
+    if (o->n - start < 2)
+        return;
+    qsort(o->v + start, o->n - start, sizeof(*o->v), by_indicator);
+    for (size_t i = start; i < o->n; i++)
+        if (i == start || o->v[i].indicator != o->v[i - 1].indicator)
+            o->v[n++] = o->v[i];
+    o->n = n;
+    qsort(o->v + start, o->n - start, sizeof(*o->v), by_token);
+}
+
+enum nr_err
+nr_watchlist_match(const struct nr_watchlist *w, const struct nr_tokens *t,
+    struct nr_matches *out)
+{
+    struct match m = { .w = w, .out = out };
+    size_t start = 0;
+
+    out->n = 0;
+    for (size_t i = 0; i < t->n && m.err == NR_OK; i++) {
+        const struct nr_token *k = &t->v[i];
+
+        if (out->n > start && k->line != m.line) {
+            finish_line(out, start);
+            start = out->n;
+        }
+        m.line = k->line;
+        m.token = (uint32_t)i;
+        probe_token(&m, (enum nr_kind)k->kind, nr_token_key(t, k));
+    }
+    finish_line(out, start);
+    return m.err;
+}
