@@ -7,7 +7,9 @@
  * not kept by it: who passes objects on passes their source text.
  *
  * "Section n" is of STIX 2.1 (OASIS, 10 June 2021). Times are microseconds
- * since 1970, NR_TIME_NONE when absent. Empty views and lists mean absent.
+ * since 1970, NR_TIME_NONE when absent; in a struct to be written 0 means
+ * absent too, as a designated initialiser leaves it. Empty views and lists
+ * mean absent.
  *
  * Errors: NR_EFORMAT (nr_diag.what names the clause, .at is the octet of the
  * parsed text, .name the property), NR_ENOMEM.
@@ -186,7 +188,7 @@ struct nr_stix_sighting {
     struct nr_str description, sighting_of_ref;
     struct nr_strs observed_data_refs, where_sighted_refs;
     int64_t first_seen_us, last_seen_us;
-    int64_t count; /* -1: absent; 0: looked, not seen (x_noroshi_answer) */
+    int64_t count; /* written unless < 0; 0: looked, not seen */
     bool summary;
     struct nr_str answer; /* x_noroshi_answer: seen, denied, ... */
     int64_t denied;       /* x_noroshi_denied; -1: absent */
