@@ -467,6 +467,20 @@ nr_time_find(struct nr_logfile *f, struct nr_bytes line, int64_t *us)
 
 /* ---- names of files ---- */
 
+/* "-05" or "-05-31" at AT, behind a year; 0 where there is none. */
+static void
+name_rest(struct nr_bytes b, size_t at, unsigned *m, unsigned *d)
+{
+    if (b.n < at + 3 || nr_is_alpha(b.p[at]) || !two(b.p + at + 1, m) ||
+        (b.n > at + 3 && nr_is_digit(b.p[at + 3]))) {
+        *m = 0;
+        return;
+    }
+    if (b.n < at + 6 || b.p[at + 3] != b.p[at] || !two(b.p + at + 4, d) ||
+        (b.n > at + 6 && nr_is_digit(b.p[at + 6])))
+        *d = 0;
+}
+
 /* "2016", "2016-05", "2016-05-31", "201605", "20160531[hhmm[ss]]", with '-',
  * '_' or '.' between; the run of digits at AT has N of them. */
 static bool
@@ -477,20 +491,10 @@ name_date(struct nr_years *y, struct nr_bytes b, size_t at, size_t n)
     if ((n != 4 && n != 6 && n != 8 && n != 12 && n != 14) ||
         !four(b.p + at, &year) || year < YEAR_MIN || year > YEAR_MAX)
         return false;
-    if (n > 4) {
-        (void)two(b.p + at + 4, &m);
-        if (n > 6)
-            (void)two(b.p + at + 6, &d);
-    } else if (b.n >= at + 7 && !nr_is_alpha(b.p[at + 4]) &&
-        two(b.p + at + 5, &m) && (b.n == at + 7 || !nr_is_digit(b.p[at + 7]))) {
-        if (b.n < at + 10 || b.p[at + 7] != b.p[at + 4] ||
-            !two(b.p + at + 8, &d) ||
-            (b.n > at + 10 && nr_is_digit(b.p[at + 10])))
-            d = 0;
-    } else {
-        m = 0;
-    }
-    if (n > 4 && (m < 1 || m > 12 || (n > 6 && (d < 1 || d > 31))))
+    if (n == 4)
+        name_rest(b, at + 4, &m, &d);
+    else if (!two(b.p + at + 4, &m) || m < 1 || m > 12 ||
+        (n > 6 && (!two(b.p + at + 6, &d) || d < 1 || d > 31)))
         return false; /* digits, but no date */
     y->given = true;
     y->month = m >= 1 && m <= 12;
