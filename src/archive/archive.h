@@ -179,7 +179,8 @@ enum nr_err nr_archive_hunt(struct nr_archive *a,
 /*
  * The window of an indicator in days: first_seen..last_seen if it has them,
  * else valid_from..valid_until, an open end is NOW; then NR_COVERAGE_DAYS on
- * both sides. Without any beginning it begins on the day OLDEST.
+ * both sides; without a beginning it is one day long. An indicator without
+ * any time is looked for in all there is: from day OLDEST to NOW.
  */
 struct nr_days nr_archive_window(const struct nr_indicator *i, int64_t now_s,
     int64_t oldest);

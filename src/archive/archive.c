@@ -1,0 +1,346 @@
+#include "archive/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define NAME_OCTETS ((size_t)20) /* 16 hexadecimal digits and ".seg" */
+#define FILES_MAX   (NR_ARCHIVE_SEGMENTS_MAX * 2)
+#define LIST_MEMORY ((size_t)1 << 28)
+
+void
+store_say(struct nr_archive *a, const struct nr_diag *d)
+{
+    a->damaged += d->err == NR_EDAMAGED;
+    if (a->problem.say)
+        a->problem.say(a->problem.ctx, d);
+}
+
+/* Lower-case hexadecimal, then ".seg". */
+static bool
+is_segment(const char *name, uint64_t *seq)
+{
+    uint64_t v = 0;
+    size_t n = strlen(name);
+
+    if (n != NAME_OCTETS || strcmp(name + 16, ".seg") != 0)
+        return false;
+    for (size_t i = 0; i < 16; i++) {
+        uint8_t c = (uint8_t)name[i];
+
+        if (!nr_is_hex(c) || nr_lower(c) != c)
+            return false;
+        v = v << 4 | nr_hex_value(c);
+    }
+    *seq = v;
+    return true;
+}
+
+/* What a writer that was killed left behind. */
+static bool
+is_leftover(const char *name)
+{
+    return strlen(name) == 27 && strncmp(name + 16, ".tmp.", 5) == 0;
+}
+
+static enum nr_err
+take_days(struct nr_archive *a, struct segment *s, struct nr_diag *d)
+{
+    struct seg_presence p;
+    struct nr_cur c;
+    enum nr_err err = segment_presence_begin(s, &c, d);
+
+    if (err)
+        return err;
+    while (segment_presence_next(&c, &p)) {
+        if (p.kind >= NR_LOG_KINDS || p.first_day % 8 != 0)
+            continue;
+        if (!a->days[p.kind])
+            a->days[p.kind] = calloc(STORE_DAYS_OCTETS, 1);
+        if (!a->days[p.kind])
+            return nr_fail(d, NR_ENOMEM, 0, "archive: no memory for days");
+        for (size_t i = 0; i < p.days.n; i++) {
+            size_t at = (size_t)p.first_day / 8 + i;
+
+            if (at < STORE_DAYS_OCTETS)
+                a->days[p.kind][at] |= p.days.p[i];
+        }
+    }
+    if (c.err)
+        return nr_fail_name(d, NR_EDAMAGED, "segment: days are not sound",
+            segment_name(s));
+    return NR_OK;
+}
+
+enum nr_err
+store_take(struct nr_archive *a, const char *name, struct nr_diag *d)
+{
+    struct segment *s = NULL, **v;
+    enum nr_err err = segment_open(a->dir, name, &s, d);
+
+    if (err)
+        return err;
+    err = take_days(a, s, d);
+    if (!err && a->n == a->cap) {
+        size_t cap = a->cap ? a->cap * 2 : 16;
+
+        v = realloc(a->v, cap * sizeof(*v));
+        if (v) {
+            a->v = v;
+            a->cap = cap;
+        } else {
+            err = nr_fail(d, NR_ENOMEM, 0, "archive: no memory");
+        }
+    }
+    if (err) {
+        segment_close(s);
+        return err;
+    }
+    a->v[a->n++] = s;
+    return NR_OK;
+}
+
+/* Every segment of the directory; a damaged one is said and left out. One
+ * that is gone since the listing was pruned: its lines are no longer asked. */
+static enum nr_err
+take_all(struct nr_archive *a, struct nr_diag *d)
+{
+    struct nr_arena arena;
+    struct nr_names names;
+    enum nr_err err;
+
+    nr_arena_init(&arena, LIST_MEMORY);
+    err = nr_dir_list(&arena, a->dir, FILES_MAX, &names, d);
+    for (size_t i = 0; !err && i < names.n; i++) {
+        struct nr_diag why = { 0 };
+        uint64_t seq;
+
+        if (a->mode == NR_ARCHIVE_WRITE && is_leftover(names.v[i])) {
+            char path[NR_PATH_MAX];
+
+            err = nr_path_join(path, a->dir, names.v[i], d);
+            if (!err)
+                (void)unlink(path);
+            continue;
+        }
+        if (!is_segment(names.v[i], &seq))
+            continue;
+        if (seq >= a->next_seq)
+            a->next_seq = seq + 1;
+        err = store_take(a, names.v[i], &why);
+        if (err == NR_EDAMAGED || err == NR_EFORMAT) {
+            why.err = NR_EDAMAGED;
+            store_say(a, &why);
+            err = NR_OK;
+        } else if (err == NR_ENOTFOUND) {
+            err = NR_OK;
+        } else if (err && d) {
+            *d = why;
+        }
+    }
+    nr_arena_fini(&arena);
+    return err;
+}
+
+enum nr_err
+nr_archive_open(const char *dir, enum nr_archive_mode mode,
+    const struct nr_archive_problem *p, struct nr_archive **out,
+    struct nr_diag *d)
+{
+    struct nr_archive *a = calloc(1, sizeof(*a));
+    char path[NR_PATH_MAX];
+    enum nr_err err = NR_OK;
+
+    if (!a)
+        return nr_fail(d, NR_ENOMEM, 0, "archive: no memory");
+    a->lock = -1;
+    a->mode = mode;
+    a->next_seq = 1;
+    if (p)
+        a->problem = *p;
+    if (strlen(dir) >= sizeof(a->dir))
+        err = nr_fail_name(d, NR_ELIMIT, "path: too long", dir);
+    else
+        memcpy(a->dir, dir, strlen(dir) + 1);
+    if (!err && mode == NR_ARCHIVE_WRITE) {
+        err = nr_dir_make(dir, 0700, d);
+        if (!err)
+            err = nr_path_join(path, dir, "lock", d);
+        if (!err)
+            err = nr_file_lock(path, &a->lock, d);
+    }
+    if (!err && access(dir, F_OK) != 0)
+        err = nr_fail_name(d, NR_ENOTFOUND,
+            "archive: does not exist; noroshi archive add makes it", dir);
+    if (!err)
+        err = take_all(a, d);
+    if (err)
+        nr_archive_close(a);
+    else
+        *out = a;
+    return err;
+}
+
+void
+nr_archive_close(struct nr_archive *a)
+{
+    if (!a)
+        return;
+    for (size_t i = 0; i < a->n; i++)
+        segment_close(a->v[i]);
+    for (size_t k = 0; k < NR_LOG_KINDS; k++)
+        free(a->days[k]);
+    if (a->lock >= 0)
+        close(a->lock);
+    free(a->v);
+    free(a);
+}
+
+size_t
+nr_archive_damaged(const struct nr_archive *a)
+{
+    return a->damaged;
+}
+
+void
+nr_archive_stat(const struct nr_archive *a, struct nr_archive_stat *out)
+{
+    struct nr_archive_stat st = { .segments = a->n,
+        .damaged = a->damaged,
+        .first_s = NR_TIME_NONE,
+        .last_s = NR_TIME_NONE };
+
+    for (size_t i = 0; i < a->n; i++) {
+        struct nr_segment_info x = nr_archive_segment(a, i);
+
+        st.blocks += x.blocks;
+        st.files += x.files;
+        st.lines += x.lines;
+        st.text += x.text;
+        st.stored += x.stored;
+        st.index += segment_index_size(a->v[i]);
+        st.observables += segment_info(a->v[i])->observables;
+        if (x.first_s == NR_TIME_NONE)
+            continue;
+        if (st.first_s == NR_TIME_NONE || x.first_s < st.first_s)
+            st.first_s = x.first_s;
+        if (st.last_s == NR_TIME_NONE || x.last_s > st.last_s)
+            st.last_s = x.last_s;
+    }
+    *out = st;
+}
+
+size_t
+nr_archive_segments(const struct nr_archive *a)
+{
+    return a->n;
+}
+
+struct nr_segment_info
+nr_archive_segment(const struct nr_archive *a, size_t i)
+{
+    const struct seg_info *x = segment_info(a->v[i]);
+
+    return (struct nr_segment_info){
+        .name = segment_name(a->v[i]),
+        .lines = x->lines,
+        .text = x->text,
+        .stored = segment_size(a->v[i]),
+        .blocks = segment_blocks(a->v[i]),
+        .files = segment_file_count(a->v[i]),
+        .first_s = x->first_s,
+        .last_s = x->last_s,
+        .sources = x->sources,
+        .kinds = x->kinds,
+    };
+}
+
+enum nr_err
+nr_archive_verify(struct nr_archive *a, struct nr_diag *d)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        struct nr_diag why = { 0 };
+        enum nr_err err = segment_verify(a->v[i], &why);
+
+        if (err && err != NR_EDAMAGED) {
+            if (d)
+                *d = why;
+            return err;
+        }
+        if (err)
+            store_say(a, &why);
+    }
+    if (a->damaged > 0)
+        return nr_fail_name(d, NR_EDAMAGED,
+            "archive: damaged segments; restore them or remove their files "
+            "and add the logs again",
+            a->dir);
+    return NR_OK;
+}
+
+bool
+nr_archive_is_before(const struct nr_archive *a, size_t i, int64_t day)
+{
+    const struct seg_info *x = segment_info(a->v[i]);
+
+    return x->last_s != NR_TIME_NONE && nr_day_of(x->last_s) < day;
+}
+
+/* Presence anew, from the segments that are left. */
+static enum nr_err
+count_days(struct nr_archive *a, struct nr_diag *d)
+{
+    enum nr_err err = NR_OK;
+
+    for (size_t k = 0; k < NR_LOG_KINDS; k++) {
+        free(a->days[k]);
+        a->days[k] = NULL;
+    }
+    for (size_t i = 0; !err && i < a->n; i++)
+        err = take_days(a, a->v[i], d);
+    return err;
+}
+
+enum nr_err
+store_drop(struct nr_archive *a, size_t i, const struct nr_diag *why,
+    struct nr_diag *d)
+{
+    store_say(a, why);
+    segment_close(a->v[i]);
+    for (a->n--; i < a->n; i++)
+        a->v[i] = a->v[i + 1];
+    return count_days(a, d);
+}
+
+enum nr_err
+nr_archive_prune(struct nr_archive *a, int64_t day, size_t *n,
+    struct nr_diag *d)
+{
+    size_t kept = 0, dropped = 0;
+    enum nr_err err = NR_OK;
+    char path[NR_PATH_MAX];
+
+    if (a->mode != NR_ARCHIVE_WRITE)
+        return nr_fail(d, NR_EDENIED, 0, "archive: open for reading only");
+    for (size_t i = 0; i < a->n; i++) {
+        bool drop = !err && nr_archive_is_before(a, i, day);
+
+        if (drop) {
+            err = nr_path_join(path, a->dir, segment_name(a->v[i]), d);
+            if (!err && unlink(path) != 0 && errno != ENOENT)
+                err = nr_fail_file(d, "segment: remove", path);
+            drop = err == NR_OK;
+        }
+        if (drop) {
+            segment_close(a->v[i]);
+            dropped++;
+        } else {
+            a->v[kept++] = a->v[i];
+        }
+    }
+    a->n = kept;
+    *n = dropped;
+    if (!err && dropped > 0)
+        err = nr_dir_sync_of(path, d);
+    return err ? err : count_days(a, d);
+}

@@ -1,0 +1,85 @@
+/*
+ * Building a segment: blocks are written as they come, the index gathers in
+ * memory until the segment is published. Private to the room.
+ *
+ * Thread-safety: one thread.
+ */
+#ifndef NR_ARCHIVE_BUILD_H
+#define NR_ARCHIVE_BUILD_H
+
+#include "archive/segment.h"
+#include "logline/logline.h"
+#include "observable/observable.h"
+
+/* One distinct observable. */
+struct build_entry {
+    struct seg_key key;
+    int64_t first_s, last_s;
+    uint32_t lines, denied;
+    uint32_t head, tail; /* its postings, NONE: none */
+    uint64_t line_id;    /* the last line that counted */
+    uint32_t sources;
+    uint32_t cls;
+};
+
+/* A block and a day in which it stands. */
+struct build_post {
+    uint32_t next, block;
+    int32_t day; /* INT32_MIN: no time */
+};
+
+struct build_days {
+    uint8_t *bits; /* SEG_DAYS; owned */
+    uint64_t lines;
+    int64_t first, last;
+};
+
+struct build {
+    struct seg_writer *w;
+    struct build_entry *entries; /* owned */
+    size_t n_entries, cap_entries;
+    uint32_t *slots;          /* owned; entry + 1, 0: empty */
+    size_t n_slots;           /* a power of two */
+    struct build_post *posts; /* owned */
+    size_t n_posts, cap_posts;
+    struct build_days days[NR_SOURCES][NR_LOG_KINDS];
+    struct seg_info info;
+    struct nr_buf files, meta;
+    uint32_t n_files;
+    uint64_t line_id;
+    struct nr_tokens tokens;
+    /* the last row of presence written to, by source, kinds and day */
+    uint32_t seen_source, seen_kinds;
+    int64_t seen_day;
+};
+
+enum nr_err build_open(const char *dir, uint64_t seq, struct build **out,
+    struct nr_diag *d) NR_MUST_USE;
+void build_close(struct build *b); /* NULL is fine */
+
+/* Octets of memory that the tables take, growth foreseen. */
+size_t build_memory(const struct build *b);
+
+/* Days between the oldest and the youngest line so far. */
+int64_t build_span_days(const struct build *b);
+
+/* A block of lines of the file that build_file will name next. */
+struct build_lines {
+    struct nr_bytes text;
+    uint64_t at, first_line;
+    uint32_t lines;
+    bool continues; /* its first line is the last one of the block before */
+    bool keep;      /* the text is stored, not only indexed */
+};
+
+enum nr_err build_block(struct build *b, struct nr_logfile *log,
+    const struct build_lines *in, struct nr_diag *d) NR_MUST_USE;
+
+/* Ends the part of a file that the blocks since the last call came from. */
+void build_file(struct build *b, const struct seg_file *f);
+
+/* Write the index and publish. B is to be closed whatever comes back. */
+enum nr_err build_publish(struct build *b, uint64_t *size,
+    struct nr_diag *d) NR_MUST_USE;
+
+#endif

@@ -1,0 +1,82 @@
+/* The inside of a hunt. Private to the room. */
+#ifndef NR_ARCHIVE_HUNT_H
+#define NR_ARCHIVE_HUNT_H
+
+#include "archive/store.h"
+#include "observable/observable.h"
+#include "watchlist/watchlist.h"
+
+/* What is looked up: one key, or a range of keys. */
+struct probe {
+    enum seg_class cls;
+    struct seg_key lo, hi;
+    unsigned kind;
+    struct nr_bytes key; /* canonical; to exclude equal fingerprints */
+    uint32_t indicator;
+};
+
+struct probes {
+    struct probe *v; /* arena-owned; ascending by class and lo */
+    size_t n;
+};
+
+enum nr_err probes_make(struct nr_arena *a, const struct nr_indicator *const *v,
+    size_t n, struct probes *out, struct nr_diag *d) NR_MUST_USE;
+
+/* Does token (KIND, KEY), whose class and key of the index are C and K, show
+ * P? */
+bool probe_shows(const struct probe *p, unsigned kind, struct nr_bytes key,
+    enum seg_class c, struct seg_key k);
+
+/* What is known of one indicator in a segment, or in all. */
+struct sum {
+    uint64_t lines, denied;
+    int64_t first_s, last_s;
+    uint32_t sources;
+    uint64_t days;
+    uint64_t last_file, last_line; /* counted last; file from 1 */
+};
+
+void sum_add_time(struct sum *s, int64_t time_s);
+
+struct day_of {
+    uint32_t indicator;
+    int32_t day;
+};
+
+/* One matching line. */
+struct ref {
+    int64_t time_s;
+    uint32_t segment, block, line, indicator;
+};
+
+/* A hunt through one segment: results are merged only when all of it could be
+ * read. */
+struct pass {
+    struct nr_archive *a;
+    struct segment *s;
+    uint32_t segment;
+    const struct probes *probes;
+    bool lines;          /* every line is wanted */
+    struct nr_arena mem; /* reset for each segment */
+    struct sum *sums;    /* of each indicator, for this segment */
+    struct nr_buf days;  /* struct day_of */
+    struct nr_buf refs;  /* struct ref */
+    struct nr_buf hits;  /* struct hit */
+    struct nr_buf wants; /* struct want */
+    struct nr_tokens tokens, one;
+    struct seg_text text;
+    struct nr_buf meta; /* struct seg_line of the block that is open */
+};
+
+void pass_init(struct pass *p, struct nr_archive *a,
+    const struct probes *probes, bool lines);
+void pass_fini(struct pass *p);
+/* Fill p->sums, p->days and p->refs (appended). */
+enum nr_err pass_run(struct pass *p, struct nr_diag *d) NR_MUST_USE;
+
+/* Hand the lines of REFS (sorted) out. */
+enum nr_err lines_print(struct nr_archive *a, const struct ref *v, size_t n,
+    const struct nr_hunt_options *o, struct nr_diag *d) NR_MUST_USE;
+
+#endif

@@ -1,0 +1,430 @@
+/* A hunt through one segment. */
+#include "archive/hunt.h"
+
+#include "base/hash.h"
+#include "base/num.h"
+
+#include <stdlib.h>
+
+#define MEMORY ((size_t)1 << 30) /* postings of one segment that are hit */
+#define TRIES  8                 /* places of a text tried before a full scan */
+
+/* An entry of the index that a probe found. */
+struct hit {
+    uint32_t probe, indicator;
+    struct seg_posting post;
+};
+
+/* A block that is to be opened. */
+struct want {
+    uint32_t block, probe, indicator;
+    bool exact; /* count its lines; else only look whether it is there */
+};
+
+void
+pass_init(struct pass *p, struct nr_archive *a, const struct probes *probes,
+    bool lines)
+{
+    *p = (struct pass){ .a = a, .probes = probes, .lines = lines };
+    nr_arena_init(&p->mem, MEMORY);
+    nr_buf_init(&p->days, SIZE_MAX / 2);
+    nr_buf_init(&p->refs, NR_HUNT_LINES_MAX * sizeof(struct ref));
+    nr_buf_init(&p->hits, SIZE_MAX / 2);
+    nr_buf_init(&p->wants, SIZE_MAX / 2);
+    nr_buf_init(&p->meta, SEG_BLOCK_MAX * sizeof(struct seg_line));
+    nr_tokens_init(&p->tokens, 0);
+    nr_tokens_init(&p->one, 0);
+    seg_text_init(&p->text);
+}
+
+void
+pass_fini(struct pass *p)
+{
+    nr_arena_fini(&p->mem);
+    nr_buf_fini(&p->days);
+    nr_buf_fini(&p->refs);
+    nr_buf_fini(&p->hits);
+    nr_buf_fini(&p->wants);
+    nr_buf_fini(&p->meta);
+    nr_tokens_fini(&p->tokens);
+    nr_tokens_fini(&p->one);
+    seg_text_fini(&p->text);
+}
+
+static void
+put(struct nr_buf *b, const void *v, size_t n)
+{
+    nr_buf_put(b, (struct nr_bytes){ v, n });
+}
+
+void
+sum_add_time(struct sum *s, int64_t t)
+{
+    if (t == NR_TIME_NONE)
+        return;
+    if (s->first_s == NR_TIME_NONE || t < s->first_s)
+        s->first_s = t;
+    if (s->last_s == NR_TIME_NONE || t > s->last_s)
+        s->last_s = t;
+}
+
+/* Merge the sorted batch with the sorted keys. */
+static enum nr_err
+look_up(struct pass *p, struct nr_diag *d)
+{
+    uint64_t from[SEG_CLASSES] = { 0 };
+
+    for (size_t i = 0; i < p->probes->n; i++) {
+        const struct probe *x = &p->probes->v[i];
+        uint64_t at, n = segment_keys(p->s, x->cls);
+        enum nr_err err = segment_seek(p->s, x->cls, from[x->cls], x->lo, &at,
+            d);
+
+        if (err)
+            return err;
+        from[x->cls] = at;
+        for (; at < n; at++) {
+            struct hit h = { .probe = (uint32_t)i, .indicator = x->indicator };
+            struct seg_key k;
+
+            err = segment_key(p->s, x->cls, at, &k, d);
+            if (!err && seg_key_cmp(k, x->hi) > 0)
+                break;
+            if (!err)
+                err = segment_posting(p->s, x->cls, at, &p->mem, &h.post, d);
+            if (err)
+                return err;
+            put(&p->hits, &h, sizeof(h));
+        }
+    }
+    return p->hits.err;
+}
+
+static int
+by_indicator(const void *a, const void *b)
+{
+    const struct hit *x = a, *y = b;
+
+    return (x->indicator > y->indicator) - (x->indicator < y->indicator);
+}
+
+static int
+by_block(const void *a, const void *b)
+{
+    const struct want *x = a, *y = b;
+
+    if (x->block != y->block)
+        return x->block < y->block ? -1 : 1;
+    if (x->indicator != y->indicator)
+        return x->indicator < y->indicator ? -1 : 1;
+    return (x->probe > y->probe) - (x->probe < y->probe);
+}
+
+static void
+add_posting(struct pass *p, const struct hit *h)
+{
+    struct sum *s = &p->sums[h->indicator];
+
+    s->lines += h->post.lines;
+    s->denied += h->post.denied;
+    s->sources |= h->post.sources;
+    sum_add_time(s, h->post.first_s);
+    sum_add_time(s, h->post.last_s);
+    for (uint32_t i = 0; i < h->post.n_days; i++) {
+        struct day_of day = { h->indicator, h->post.days[i] };
+
+        put(&p->days, &day, sizeof(day));
+    }
+}
+
+static void
+want_all(struct pass *p, const struct hit *h)
+{
+    p->sums[h->indicator].sources |= h->post.sources;
+    for (uint32_t i = 0; i < h->post.n_blocks; i++) {
+        struct want w = { h->post.blocks[i], h->probe, h->indicator, true };
+
+        put(&p->wants, &w, sizeof(w));
+    }
+}
+
+/* Which blocks must be opened for the hits: one to exclude an equal
+ * fingerprint; all where several entries may share lines, and where the lines
+ * themselves are wanted. An address is its own key: nothing to exclude. */
+static void
+plan(struct pass *p)
+{
+    struct hit *v = (struct hit *)(void *)p->hits.p;
+    size_t n = p->hits.n / sizeof(*v);
+
+    if (n > 1)
+        qsort(v, n, sizeof(*v), by_indicator);
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && v[end].indicator == v[i].indicator; end++)
+            continue;
+        if (end - i > 1 || p->lines || v[i].post.n_blocks == 0) {
+            for (size_t k = i; k < end; k++)
+                want_all(p, &v[k]);
+        } else {
+            struct want w = { v[i].post.blocks[0], v[i].probe, v[i].indicator,
+                false };
+
+            if (p->probes->v[v[i].probe].cls == SEG_NAME)
+                put(&p->wants, &w, sizeof(w));
+            else
+                add_posting(p, &v[i]);
+        }
+    }
+}
+
+/* Does TEXT, scanned into T, show X? */
+static bool
+shows(const struct nr_tokens *t, const struct nr_token *k,
+    const struct probe *x)
+{
+    struct nr_bytes key = nr_token_key(t, k);
+    enum seg_class c;
+    struct seg_key sk;
+
+    do {
+        if (seg_key_of(k->kind, key, &c, &sk) &&
+            probe_shows(x, k->kind, key, c, sk))
+            return true;
+    } while (k->kind == NR_KIND_DOMAIN && nr_domain_up(&key));
+    return false;
+}
+
+/* The usual text of X: names as they are, hashes as hexadecimal. */
+static struct nr_bytes
+usual_text(const struct probe *x, char *hex)
+{
+    if (x->kind != NR_KIND_MD5 && x->kind != NR_KIND_SHA1 &&
+        x->kind != NR_KIND_SHA256)
+        return x->key;
+    nr_hex_print(x->key, hex);
+    return (struct nr_bytes){ (const uint8_t *)hex, 2 * x->key.n };
+}
+
+/* Look for the usual text and scan only the lines that have it; most blocks
+ * are done then. NR_OK with *FOUND false says nothing. */
+static enum nr_err
+find_fast(struct pass *p, const struct probe *x, bool *found)
+{
+    char hex[2 * 64 + 1];
+    struct nr_bytes want = usual_text(x, hex), rest = p->text.text;
+
+    for (int i = 0; i < TRIES && !*found && want.n > 0; i++) {
+        const uint8_t *at = rest.n ? memmem(rest.p, rest.n, want.p, want.n)
+                                   : NULL;
+        const uint8_t *from, *lf;
+        struct nr_bytes line;
+        enum nr_err err;
+
+        if (!at)
+            break;
+        from = memrchr(rest.p, '\n', (size_t)(at - rest.p));
+        from = from ? from + 1 : rest.p;
+        lf = memchr(at, '\n', (size_t)(rest.p + rest.n - at));
+        line = (struct nr_bytes){ from,
+            (size_t)((lf ? lf : rest.p + rest.n) - from) };
+        err = nr_scan(line, &p->one);
+        if (err)
+            return err;
+        for (size_t k = 0; k < p->one.n && !*found; k++)
+            *found = shows(&p->one, &p->one.v[k], x);
+        rest = nr_bytes_sub(rest, (size_t)(line.p + line.n - rest.p), rest.n);
+    }
+    return NR_OK;
+}
+
+/* Times and refusals of the lines of the open block. */
+static enum nr_err
+read_meta(struct pass *p, const struct seg_block *b, struct nr_diag *d)
+{
+    struct nr_cur c = nr_cur(p->text.meta);
+    int64_t prev = 0;
+
+    nr_buf_reset(&p->meta);
+    while (nr_cur_left(&c) > 0 && !c.err) {
+        struct seg_line l = seg_meta_next(&c, &prev);
+
+        put(&p->meta, &l, sizeof(l));
+    }
+    if (p->meta.err)
+        return nr_fail(d, p->meta.err, 0, "hunt: no memory for a block");
+    if (c.err || p->meta.n / sizeof(struct seg_line) != b->lines)
+        return nr_fail_name(d, NR_EDAMAGED,
+            "segment: the lines of a block are not sound", segment_name(p->s));
+    return NR_OK;
+}
+
+static void
+count_line(struct pass *p, const struct want *w, const struct seg_block *b,
+    uint32_t line)
+{
+    const struct seg_line *l = (const struct seg_line *)(const void *)
+                                   p->meta.p +
+        line;
+    struct sum *s = &p->sums[w->indicator];
+    uint64_t number = b->first_line + line;
+    struct ref r = { l->time_s, p->segment, w->block, line, w->indicator };
+
+    if (s->last_file == (uint64_t)b->file + 1 && s->last_line == number)
+        return;
+    s->last_file = (uint64_t)b->file + 1;
+    s->last_line = number;
+    s->lines++;
+    s->denied += l->denied;
+    sum_add_time(s, l->time_s);
+    if (l->time_s != NR_TIME_NONE) {
+        struct day_of day = { w->indicator, (int32_t)nr_day_of(l->time_s) };
+
+        put(&p->days, &day, sizeof(day));
+    }
+    if (p->lines)
+        put(&p->refs, &r, sizeof(r));
+}
+
+/* Count the lines of the open block that show what V[0..n) want of it. */
+static void
+count_block(struct pass *p, const struct want *v, size_t n,
+    const struct seg_block *b)
+{
+    for (size_t i = 0, end; i < n; i = end) {
+        uint32_t next = 0; /* lines below are decided */
+
+        for (end = i + 1; end < n && v[end].indicator == v[i].indicator; end++)
+            continue;
+        if (!v[i].exact)
+            continue;
+        if (b->flags & SEG_CUT)
+            count_line(p, &v[i], b, 0);
+        for (size_t k = 0; k < p->tokens.n; k++) {
+            const struct nr_token *t = &p->tokens.v[k];
+            bool is = false;
+
+            if (t->line < next || t->line >= b->lines)
+                continue;
+            for (size_t j = i; j < end && !is; j++)
+                is = shows(&p->tokens, t, &p->probes->v[v[j].probe]);
+            if (!is)
+                continue;
+            count_line(p, &v[i], b, t->line);
+            next = t->line + 1;
+        }
+    }
+}
+
+/* Open a block and serve V[0..n), which all want it. The postings of what is
+ * not confirmed here are looked through whole: NOT_HERE gathers their hits. */
+static enum nr_err
+open_block(struct pass *p, const struct want *v, size_t n,
+    struct nr_buf *not_here, struct nr_diag *d)
+{
+    bool scan = false, scanned = false;
+    struct seg_block b;
+    enum nr_err err = segment_block(p->s, v[0].block, &b, d);
+
+    if (!err)
+        err = segment_read(p->s, &b, &p->text, d);
+    if (!err)
+        err = read_meta(p, &b, d);
+    for (size_t i = 0; i < n; i++)
+        scan |= v[i].exact;
+    for (size_t i = 0; !err && i < n; i++) {
+        const struct probe *x = &p->probes->v[v[i].probe];
+        bool found = (b.flags & SEG_CUT) != 0;
+
+        if (v[i].exact)
+            continue;
+        err = find_fast(p, x, &found);
+        if (!err && !found && !scanned) {
+            err = nr_scan(p->text.text, &p->tokens);
+            scanned = true;
+        }
+        for (size_t k = 0; !err && !found && k < p->tokens.n; k++)
+            found = shows(&p->tokens, &p->tokens.v[k], x);
+        if (!err && !found)
+            put(not_here, &v[i].indicator, sizeof(v[i].indicator));
+    }
+    if (!err && scan && !scanned)
+        err = nr_scan(p->text.text, &p->tokens);
+    if (!err && scan)
+        count_block(p, v, n, &b);
+    return err;
+}
+
+static enum nr_err
+open_blocks(struct pass *p, struct nr_buf *not_here, struct nr_diag *d)
+{
+    struct want *v = (struct want *)(void *)p->wants.p;
+    size_t n = p->wants.n / sizeof(*v);
+    enum nr_err err = p->wants.err;
+
+    if (n > 1)
+        qsort(v, n, sizeof(*v), by_block);
+    for (size_t i = 0, end; !err && i < n; i = end) {
+        for (end = i + 1; end < n && v[end].block == v[i].block; end++)
+            continue;
+        err = open_block(p, v + i, end - i, not_here, d);
+    }
+    return err;
+}
+
+static bool
+is_in(const struct nr_buf *b, uint32_t indicator)
+{
+    const uint32_t *v = (const uint32_t *)(const void *)b->p;
+
+    for (size_t i = 0; i < b->n / sizeof(*v); i++)
+        if (v[i] == indicator)
+            return true;
+    return false;
+}
+
+enum nr_err
+pass_run(struct pass *p, struct nr_diag *d)
+{
+    struct nr_buf not_here;
+    const struct hit *v;
+    enum nr_err err;
+    bool counted;
+
+    nr_arena_reset(&p->mem);
+    nr_buf_reset(&p->hits);
+    nr_buf_reset(&p->wants);
+    nr_buf_init(&not_here, SIZE_MAX / 2);
+    err = look_up(p, d);
+    if (!err) {
+        plan(p);
+        err = open_blocks(p, &not_here, d);
+    }
+    /* What was confirmed counts as the index says; an entry whose first block
+     * does not show it is another value, or two with one fingerprint. */
+    nr_buf_reset(&p->wants);
+    v = (const struct hit *)(const void *)p->hits.p;
+    counted = p->lines;
+    for (size_t i = 0; !err && !counted && i < p->hits.n / sizeof(*v); i++) {
+        bool alone = (i == 0 || v[i - 1].indicator != v[i].indicator) &&
+            ((i + 1) * sizeof(*v) >= p->hits.n ||
+                v[i + 1].indicator != v[i].indicator);
+
+        if (!alone || p->probes->v[v[i].probe].cls != SEG_NAME ||
+            v[i].post.n_blocks == 0)
+            continue;
+        if (is_in(&not_here, v[i].indicator))
+            want_all(p, &v[i]);
+        else
+            add_posting(p, &v[i]);
+    }
+    if (!err && p->wants.n > 0)
+        err = open_blocks(p, &not_here, d);
+    if (!err)
+        err = not_here.err ? not_here.err : p->days.err;
+    if (!err && p->refs.err)
+        err = nr_fail(d, NR_ELIMIT, 0,
+            "hunt: more matching lines than can be put in order (10 M); "
+            "ask for fewer indicators");
+    nr_buf_fini(&not_here);
+    return err;
+}

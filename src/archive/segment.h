@@ -1,0 +1,260 @@
+/*
+ * Segment: one immutable file of an archive. Private to the room.
+ *
+ * All numbers are little endian. "sum" is XXH3 with 64 bits, seed 0.
+ *
+ *   header   magic[8] endian:4 version:4 seq:8 sum:8
+ *   blocks   stored blocks, without gaps
+ *   sections without gaps, from index_at to sums_at (enum seg_section)
+ *   sums     8 octets for each SEG_PAGE octets of [index_at, sums_at)
+ *   table    rows id:4 0:4 at:8 octets:8 count:8
+ *   trailer  magic[8] endian:4 version:4 index_at:8 sums_at:8 table_at:8
+ *            rows:4 0:4 size:8 sum:8 (of everything from sums_at to here)
+ *
+ * So every octet is under a sum: header, blocks (the sum stands in the block
+ * table), pages of the index, tail. A reader checks only the pages it touches.
+ *
+ * A stored block holds the text of whole lines, then for each line a varint
+ * zigzag(time - time before) << 3 | unknown time << 2 | denied.
+ *
+ * An index entry (one distinct observable) is a key in a sorted array, a
+ * 4-octet offset into POSTINGS in the array beside it, and there varints:
+ *   lines, denied, 0 or zigzag(first_s - info.first_s) + 1, last_s - first_s,
+ *   mask of sources, number of blocks, blocks (first, then distance - 1),
+ *   number of days, days (zigzag of the first, then distance - 1).
+ *
+ * Thread-safety: a segment belongs to one thread.
+ */
+#ifndef NR_ARCHIVE_SEGMENT_H
+#define NR_ARCHIVE_SEGMENT_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/cur.h"
+#include "base/date.h"
+#include "base/err.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SEG_VERSION    1u
+#define SEG_ENDIAN     0x0a0b0c0du
+#define SEG_HEADER     ((size_t)32)
+#define SEG_TRAILER    ((size_t)64)
+#define SEG_ROW        ((size_t)32)
+#define SEG_PAGE       ((size_t)65536)
+#define SEG_BLOCK_ROW  ((size_t)72)
+#define SEG_INFO       ((size_t)56)
+#define SEG_TEXT_BLOCK ((size_t)65536) /* octets of text in a usual block */
+/* Most that a block may hold: a line of NR_LINE_MAX and its row. */
+#define SEG_BLOCK_MAX ((size_t)1 << 22)
+#define SEG_HEAD      ((size_t)4096) /* octets that recognise a file */
+/* Days that coverage knows: 1970-01-01 to 2199-12-31. */
+#define SEG_DAYS ((int64_t)84006)
+/* Times beyond (year 36812) are taken as unknown. */
+#define SEG_TIME_MAX (INT64_C(1) << 40)
+
+#define SEG_MAGIC     "\x89NRSEG\r\n"
+#define SEG_MAGIC_END "NRSEGEND"
+
+enum seg_section {
+    SEG_SEC_INFO,
+    SEG_SEC_FILES,
+    SEG_SEC_BLOCKS,
+    SEG_SEC_PRESENCE,
+    SEG_SEC_KEYS4, /* 4 octets: address as a number */
+    SEG_SEC_KEYS6, /* 16 octets: address, network order */
+    SEG_SEC_KEYSN, /* 8 octets: fingerprint of (kind, key) */
+    SEG_SEC_PTR4,
+    SEG_SEC_PTR6,
+    SEG_SEC_PTRN,
+    SEG_SEC_POSTINGS,
+    SEG_SECTIONS,
+};
+
+/* Classes of keys, each with its own order. */
+enum seg_class { SEG_V4, SEG_V6, SEG_NAME, SEG_CLASSES };
+
+/* A key of any class: a 128-bit number. V4 and NAME: hi is 0. */
+struct seg_key {
+    uint64_t hi, lo;
+};
+
+static inline int
+seg_key_cmp(struct seg_key a, struct seg_key b)
+{
+    if (a.hi != b.hi)
+        return a.hi < b.hi ? -1 : 1;
+    return a.lo < b.lo ? -1 : a.lo > b.lo;
+}
+
+/* Class and key of an observable; false: the archive does not index KIND. */
+bool seg_key_of(unsigned kind, struct nr_bytes key, enum seg_class *c,
+    struct seg_key *out) NR_MUST_USE;
+
+enum { SEG_PLAIN = 0, SEG_ZSTD = 1 }; /* codecs */
+
+#define SEG_CONTINUES 1u /* its first line goes on from the block before */
+#define SEG_CUT       2u /* the text was not kept (NR_ARCHIVE_LINE_KEEP) */
+
+struct seg_block {
+    uint64_t at, sum; /* where it is stored; sum of the stored octets */
+    uint32_t stored, text, meta;
+    uint8_t codec, source, flags;
+    int64_t first_s, last_s;
+    uint32_t file, lines;
+    uint64_t first_line, text_at; /* in the file */
+};
+
+/* What a segment holds of one file. */
+struct seg_file {
+    uint64_t id;       /* the same in all segments that hold parts of it */
+    uint64_t dev, ino; /* 0, 0: no file (standard input) */
+    uint32_t head_n;   /* the file's first octets then, at most SEG_HEAD ... */
+    uint8_t head[16];  /* ... and their XXH3, 128 bits */
+    uint64_t from, to; /* the text read: [from, to) */
+    uint8_t hash[16];  /* XXH3 of it, 128 bits */
+    uint64_t lines;    /* in the file up to `to` */
+    uint64_t open_at;  /* where a last line without LF begins; else `to` */
+    int64_t mtime_s;
+    struct nr_str name;
+};
+
+struct seg_info {
+    uint64_t lines, text, observations;
+    int64_t first_s, last_s;
+    uint32_t sources, kinds;
+    uint64_t observables; /* not stored: the sum of the keys */
+    uint64_t seq;         /* from the header */
+};
+
+struct seg_presence {
+    uint8_t source, kind; /* numbers of enum nr_source, bit of NR_LOG_* */
+    uint64_t lines;
+    int64_t first_day;
+    struct nr_bytes days; /* bitmap, bit 0 of octet 0 is first_day */
+};
+
+/* Reading */
+
+struct segment;
+
+#define SEG_UNCHECKED 1u /* believe all sums: for fuzzing behind them */
+
+/* Over octets in memory, borrowed. NR_EDAMAGED, NR_EFORMAT (a newer version),
+ * NR_ENOMEM. */
+enum nr_err segment_open_mem(struct nr_bytes map, unsigned flags,
+    struct segment **out, struct nr_diag *d) NR_MUST_USE;
+/* Over a file. NR_ENOTFOUND, NR_ESYS too. D names it. */
+enum nr_err segment_open(const char *dir, const char *name,
+    struct segment **out, struct nr_diag *d) NR_MUST_USE;
+void segment_close(struct segment *s);
+
+const struct seg_info *segment_info(const struct segment *s);
+const char *segment_name(const struct segment *s);
+uint64_t segment_size(const struct segment *s);
+uint64_t segment_index_size(const struct segment *s);
+uint32_t segment_blocks(const struct segment *s);
+uint64_t segment_file_count(const struct segment *s);
+
+/* All files, arena-owned; names point into the segment. */
+enum nr_err segment_files(struct segment *s, struct nr_arena *a,
+    struct seg_file **out, size_t *n, struct nr_diag *d) NR_MUST_USE;
+
+enum nr_err segment_block(struct segment *s, uint32_t i, struct seg_block *out,
+    struct nr_diag *d) NR_MUST_USE;
+
+/* Walk presence: *C is made by segment_presence_begin; false at the end or
+ * when c->err is set. */
+enum nr_err segment_presence_begin(struct segment *s, struct nr_cur *c,
+    struct nr_diag *d) NR_MUST_USE;
+bool segment_presence_next(struct nr_cur *c, struct seg_presence *out);
+
+/* Keys of class C, and the first index >= FROM whose key is not below KEY. */
+uint64_t segment_keys(const struct segment *s, enum seg_class c);
+enum nr_err segment_key(struct segment *s, enum seg_class c, uint64_t i,
+    struct seg_key *out, struct nr_diag *d) NR_MUST_USE;
+enum nr_err segment_seek(struct segment *s, enum seg_class c, uint64_t from,
+    struct seg_key key, uint64_t *out, struct nr_diag *d) NR_MUST_USE;
+
+struct seg_posting {
+    uint64_t lines, denied;
+    int64_t first_s, last_s; /* NR_TIME_NONE: none has a time */
+    uint32_t sources;
+    uint32_t n_blocks, n_days;
+    uint32_t *blocks; /* arena-owned, ascending */
+    int32_t *days;
+};
+
+enum nr_err segment_posting(struct segment *s, enum seg_class c, uint64_t i,
+    struct nr_arena *a, struct seg_posting *out, struct nr_diag *d) NR_MUST_USE;
+
+/* Opened blocks: memory and decoder that are used again. */
+struct seg_text {
+    struct nr_buf buf;
+    void *dctx;
+    struct nr_bytes text, meta; /* of the block read last */
+};
+
+void seg_text_init(struct seg_text *t);
+void seg_text_fini(struct seg_text *t);
+enum nr_err segment_read(struct segment *s, const struct seg_block *b,
+    struct seg_text *t, struct nr_diag *d) NR_MUST_USE;
+
+/* The next line's row of META; PREV starts at 0. */
+struct seg_line {
+    int64_t time_s;
+    bool denied;
+};
+struct seg_line seg_meta_next(struct nr_cur *meta, int64_t *prev);
+
+/* Every octet. */
+enum nr_err segment_verify(struct segment *s, struct nr_diag *d) NR_MUST_USE;
+
+/* Encoding, shared with the writer */
+
+void seg_put_varint(struct nr_buf *b, uint64_t v);
+uint64_t seg_get_varint(struct nr_cur *c);
+
+static inline uint64_t
+seg_zigzag(int64_t v)
+{
+    return (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0);
+}
+
+static inline int64_t
+seg_unzigzag(uint64_t v)
+{
+    return (int64_t)(v >> 1 ^ (v & 1 ? UINT64_MAX : 0));
+}
+
+/* Writing */
+
+struct seg_writer;
+
+/* Begin segment SEQ in DIR, as a temporary file. NR_ESYS, NR_ENOMEM. */
+enum nr_err seg_writer_open(const char *dir, uint64_t seq,
+    struct seg_writer **out, struct nr_diag *d) NR_MUST_USE;
+/* Gives up what was not published. NULL is fine. */
+void seg_writer_close(struct seg_writer *w);
+
+/* Store TEXT and META as a block; at, sum, stored, text, meta and codec of
+ * *B are filled in, the rest is the caller's. */
+enum nr_err seg_writer_block(struct seg_writer *w, struct nr_bytes text,
+    struct nr_bytes meta, struct seg_block *b, struct nr_diag *d) NR_MUST_USE;
+
+uint32_t seg_writer_blocks(const struct seg_writer *w);
+
+/* Sections, in the order of enum seg_section, appended to the buffer that
+ * seg_writer_section returns for it. */
+struct nr_buf *seg_writer_section(struct seg_writer *w, enum seg_section id,
+    uint64_t count);
+void seg_put_file(struct nr_buf *b, const struct seg_file *f);
+void seg_put_info(struct nr_buf *b, const struct seg_info *i);
+
+/* fsync, rename, fsync of the directory: then it exists. *SIZE: its octets. */
+enum nr_err seg_writer_publish(struct seg_writer *w, uint64_t *size,
+    struct nr_diag *d) NR_MUST_USE;
+
+#endif

@@ -1,0 +1,55 @@
+/* What the parts of an open archive share. Private to the room. */
+#ifndef NR_ARCHIVE_STORE_H
+#define NR_ARCHIVE_STORE_H
+
+#include "archive/archive.h"
+#include "archive/segment.h"
+#include "base/file.h"
+#include "logline/logline.h"
+
+#define STORE_DAYS_OCTETS ((size_t)SEG_DAYS / 8 + 2)
+
+struct nr_archive {
+    char dir[NR_PATH_MAX];
+    enum nr_archive_mode mode;
+    int lock;           /* -1: none */
+    struct segment **v; /* owned, by sequence number */
+    size_t n, cap;
+    size_t damaged;
+    uint64_t next_seq;
+    struct nr_archive_problem problem;
+    uint8_t *days[NR_LOG_KINDS]; /* presence of all segments; NULL: none */
+};
+
+/* Tell the owner of the archive; counts when it is damage of ours. */
+void store_say(struct nr_archive *a, const struct nr_diag *d);
+
+/* Open segment NAME and take it in. */
+enum nr_err store_take(struct nr_archive *a, const char *name,
+    struct nr_diag *d) NR_MUST_USE;
+
+/* Segment I proved damaged: say WHY, take it and its days out. */
+enum nr_err store_drop(struct nr_archive *a, size_t i,
+    const struct nr_diag *why, struct nr_diag *d) NR_MUST_USE;
+
+static inline bool
+store_has_day(const struct nr_archive *a, unsigned kind, int64_t day)
+{
+    return a->days[kind] && day >= 0 && day < SEG_DAYS &&
+        (a->days[kind][day / 8] >> (day % 8) & 1) != 0;
+}
+
+/* Days of window W on which a kind of mask KINDS has lines. */
+uint64_t store_covered(const struct nr_archive *a, uint32_t kinds,
+    struct nr_days w);
+
+/* The others, as ranges; arena-owned. NR_ENOMEM. */
+enum nr_err store_gaps(const struct nr_archive *a, uint32_t kinds,
+    struct nr_days w, struct nr_arena *arena, const struct nr_days **out,
+    size_t *n) NR_MUST_USE;
+
+/* The rule of answers. */
+enum nr_answer_kind store_answer(uint64_t lines, uint64_t denied,
+    double coverage, bool has_kind);
+
+#endif
