@@ -7,6 +7,8 @@
 
 #include "cli.h"
 
+int cmd_archive(struct cli *cli, int argc, char **argv);
+int cmd_hunt(struct cli *cli, int argc, char **argv);
 int cmd_init(struct cli *cli, int argc, char **argv);
 int cmd_join(struct cli *cli, int argc, char **argv);
 int cmd_outbox(struct cli *cli, int argc, char **argv);

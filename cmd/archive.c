@@ -1,0 +1,437 @@
+/* noroshi archive: add, ls, stat, verify, prune. */
+#include "archive/archive.h"
+#include "base/file.h"
+#include "cmds.h"
+#include "logline/logline.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATH_OCTETS NR_PATH_MAX
+#define FILES_MAX   ((size_t)1 << 20) /* files of one `archive add` */
+
+struct wanted {
+    struct cli *cli;
+    const char *dir;
+    char dir_text[PATH_OCTETS];
+    int64_t zone_east_s;
+    bool recurse, dry_run, growing;
+    uint64_t memory, keep_days;
+    int64_t before_s;
+    size_t failed;
+};
+
+static void
+problem(void *ctx, const struct nr_diag *d)
+{
+    struct wanted *w = ctx;
+
+    w->failed++;
+    (void)cli_fail(w->cli, d);
+}
+
+static enum nr_err
+open_archive(struct wanted *w, enum nr_archive_mode mode,
+    struct nr_archive **out, struct nr_diag *d)
+{
+    struct nr_archive_problem p = { problem, w };
+
+    if (!w->dir) {
+        enum nr_err err = nr_path_join(w->dir_text, w->cli->home, "archive", d);
+
+        if (err)
+            return err;
+        w->dir = w->dir_text;
+        /* The home of a first archive need not have been made by init. */
+        if (mode == NR_ARCHIVE_WRITE && mkdir(w->cli->home, 0700) != 0 &&
+            errno != EEXIST)
+            return nr_fail_file(d, "directory: make", w->cli->home);
+    }
+    return nr_archive_open(w->dir, mode, &p, out, d);
+}
+
+/* add */
+
+struct paths {
+    char **v;
+    size_t n, cap;
+};
+
+static bool
+put_path(struct paths *p, const char *path)
+{
+    if (p->n == p->cap) {
+        size_t cap = p->cap ? p->cap * 2 : 64;
+        char **v = realloc(p->v, cap * sizeof(*v));
+
+        if (!v)
+            return false;
+        p->v = v;
+        p->cap = cap;
+    }
+    p->v[p->n] = strdup(path);
+    return p->v[p->n] && ++p->n <= FILES_MAX;
+}
+
+static void
+free_paths(struct paths *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        free(p->v[i]);
+    free(p->v);
+}
+
+/* The entries of directory PATH: files into FILES, directories into DIRS.
+ * Links to directories are not followed: they may lead round in a circle. */
+static bool
+list(struct wanted *w, const char *path, struct paths *files,
+    struct paths *dirs)
+{
+    DIR *dir = opendir(path);
+    const struct dirent *e;
+    bool ok = true;
+
+    if (!dir) {
+        struct nr_diag d = { 0 };
+
+        (void)nr_fail_file(&d, "directory: open", path);
+        problem(w, &d);
+        return true;
+    }
+    while (ok && (e = readdir(dir)) != NULL) {
+        char name[PATH_OCTETS];
+        struct stat st;
+
+        if (e->d_name[0] == '.' ||
+            nr_path_join(name, path, e->d_name, NULL) != NR_OK ||
+            lstat(name, &st) != 0)
+            continue;
+        if (S_ISDIR(st.st_mode))
+            ok = put_path(dirs, name);
+        else if (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode))
+            ok = put_path(files, name);
+    }
+    (void)closedir(dir);
+    return ok;
+}
+
+/* Every file below the N operands, directories only with -r. */
+static bool
+gather(struct wanted *w, char **argv, int n, struct paths *files)
+{
+    struct paths dirs = { 0 };
+    bool ok = true;
+
+    for (int i = 0; ok && i < n; i++) {
+        struct stat st;
+        bool is_dir = stat(argv[i], &st) == 0 && S_ISDIR(st.st_mode);
+
+        ok = put_path(w->recurse && is_dir ? &dirs : files, argv[i]);
+    }
+    for (size_t i = 0; ok && i < dirs.n; i++) {
+        char path[PATH_OCTETS];
+
+        (void)snprintf(path, sizeof(path), "%s", dirs.v[i]);
+        ok = list(w, path, files, &dirs);
+    }
+    free_paths(&dirs);
+    return ok;
+}
+
+static double
+now(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+struct bar {
+    double start, shown;
+    uint64_t total; /* octets of all files as they lie there */
+};
+
+static void
+progress(void *ctx, uint64_t octets)
+{
+    struct bar *b = ctx;
+    double t = now(), done = b->total ? (double)octets / (double)b->total : 0;
+    char marks[31];
+
+    if (t - b->shown < 0.1)
+        return;
+    b->shown = t;
+    done = done > 1 ? 1 : done; /* compressed files hold more than they weigh */
+    for (size_t i = 0; i < sizeof(marks) - 1; i++)
+        marks[i] = (double)i < done * 30 ? '#' : '.';
+    marks[30] = '\0';
+    (void)fprintf(stderr, "\r[%s] %.1f MB, %.0f MB/s ", marks,
+        (double)octets / 1e6, (double)octets / 1e6 / (t - b->start + 1e-9));
+}
+
+static uint64_t
+total_size(const struct paths *files)
+{
+    uint64_t total = 0;
+    struct stat st;
+
+    for (size_t i = 0; i < files->n; i++)
+        if (stat(files->v[i], &st) == 0 && S_ISREG(st.st_mode))
+            total += (uint64_t)st.st_size;
+    return total;
+}
+
+static int
+add(struct wanted *w, int argc, char **argv)
+{
+    struct paths files = { 0 };
+    struct bar bar = { now(), 0, 0 };
+    bool tty = isatty(STDERR_FILENO) == 1;
+    struct nr_archive_problem p = { problem, w };
+    struct nr_archive_add_options o = { .now_s = nr_env_now_s(&w->cli->env),
+        .zone_east_s = w->zone_east_s,
+        .memory = w->memory,
+        .growing = w->growing,
+        .progress = tty ? progress : NULL,
+        .progress_ctx = &bar,
+        .problem = &p };
+    struct nr_archive_added got = { 0 };
+    struct nr_archive *a = NULL;
+    struct nr_diag d = { 0 };
+    enum nr_err err = open_archive(w, NR_ARCHIVE_WRITE, &a, &d);
+    double took;
+
+    if (!err && !gather(w, argv, argc, &files))
+        err = nr_fail(&d, NR_ELIMIT, 0, "archive: more files than 1 M at once");
+    bar.total = tty ? total_size(&files) : 0;
+    if (!err)
+        err = nr_archive_add(a, (const char *const *)files.v, files.n, &o, &got,
+            &d);
+    took = now() - bar.start;
+    if (tty)
+        (void)fprintf(stderr, "\r\033[K");
+    nr_archive_close(a);
+    free_paths(&files);
+    if (a)
+        (void)printf("files %llu known %llu lines %llu octets %llu "
+                     "observations %llu segments %llu stored %llu MB/s %.1f\n",
+            (unsigned long long)got.files, (unsigned long long)got.known,
+            (unsigned long long)got.lines, (unsigned long long)got.octets,
+            (unsigned long long)got.observations,
+            (unsigned long long)got.segments, (unsigned long long)got.stored,
+            (double)got.octets / 1e6 / (took + 1e-9));
+    if (err)
+        return cli_fail(w->cli, &d);
+    return w->failed > 0 ? CLI_INCOMPLETE : CLI_NOTHING;
+}
+
+/* ls, stat */
+
+static const char *
+day(int64_t s, char *buf)
+{
+    return s == NR_TIME_NONE ? "-" : nr_day_print(nr_day_of(s), buf);
+}
+
+static void
+print_mask(uint32_t mask, bool sources)
+{
+    const char *comma = "";
+
+    for (unsigned i = 0; i < 32; i++) {
+        if (!(mask >> i & 1))
+            continue;
+        (void)printf("%s%s", comma,
+            sources ? nr_source_name((enum nr_source)i) : nr_log_kind_name(i));
+        comma = ",";
+    }
+    (void)fputs(mask ? "" : "-", stdout);
+}
+
+static int
+ls(struct wanted *w, const struct nr_archive *a)
+{
+    (void)w;
+    for (size_t i = 0; i < nr_archive_segments(a); i++) {
+        struct nr_segment_info s = nr_archive_segment(a, i);
+        char from[NR_RFC3339_MAX], to[NR_RFC3339_MAX];
+
+        (void)printf("%s\t%s\t%s\t%llu\t%llu\t%llu\t%llu\t", s.name,
+            day(s.first_s, from), day(s.last_s, to),
+            (unsigned long long)s.lines, (unsigned long long)s.files,
+            (unsigned long long)s.text, (unsigned long long)s.stored);
+        print_mask(s.sources, true);
+        (void)fputc('\n', stdout);
+    }
+    return CLI_NOTHING;
+}
+
+static int
+stat_archive(struct wanted *w, const struct nr_archive *a)
+{
+    struct nr_archive_stat st;
+    char from[NR_RFC3339_MAX], to[NR_RFC3339_MAX];
+
+    (void)w;
+    nr_archive_stat(a, &st);
+    (void)printf("segments\t%llu\ndamaged\t%llu\nfiles\t%llu\nlines\t%llu\n"
+                 "blocks\t%llu\nobservables\t%llu\noctets\t%llu\nstored\t%llu\n"
+                 "index\t%llu\nratio\t%.3f\nfirst\t%s\nlast\t%s\n",
+        (unsigned long long)st.segments, (unsigned long long)st.damaged,
+        (unsigned long long)st.files, (unsigned long long)st.lines,
+        (unsigned long long)st.blocks, (unsigned long long)st.observables,
+        (unsigned long long)st.text, (unsigned long long)st.stored,
+        (unsigned long long)st.index,
+        st.text ? (double)st.stored / (double)st.text : 0.0,
+        day(st.first_s, from), day(st.last_s, to));
+    for (unsigned k = 0; k < NR_LOG_KINDS; k++) {
+        struct nr_archive_presence p = nr_archive_present(a, 1u << k);
+        int64_t span = p.range.to - p.range.from + 1;
+
+        if (p.days == 0)
+            continue;
+        (void)printf("days %s\t%llu\t%.3f\t%s\t%s\n", nr_log_kind_name(k),
+            (unsigned long long)p.days, (double)p.days / (double)span,
+            nr_day_print(p.range.from, from), nr_day_print(p.range.to, to));
+    }
+    return CLI_NOTHING;
+}
+
+static int
+look(struct wanted *w, int (*show)(struct wanted *, const struct nr_archive *))
+{
+    struct nr_archive *a = NULL;
+    struct nr_diag d = { 0 };
+    int status;
+
+    if (open_archive(w, NR_ARCHIVE_READ, &a, &d))
+        return cli_fail(w->cli, &d);
+    status = show(w, a);
+    nr_archive_close(a);
+    return w->failed > 0 ? CLI_INCOMPLETE : status;
+}
+
+/* verify, prune */
+
+static int
+verify(struct wanted *w)
+{
+    struct nr_archive *a = NULL;
+    struct nr_diag d = { 0 };
+    enum nr_err err = open_archive(w, NR_ARCHIVE_READ, &a, &d);
+    size_t n;
+
+    if (err)
+        return cli_fail(w->cli, &d);
+    n = nr_archive_segments(a);
+    err = nr_archive_verify(a, &d);
+    (void)printf("segments %zu damaged %zu\n", n, nr_archive_damaged(a));
+    nr_archive_close(a);
+    if (err)
+        (void)cli_fail(w->cli, &d);
+    return err == NR_EDAMAGED ? CLI_INCOMPLETE : err ? CLI_ERROR : CLI_NOTHING;
+}
+
+/* Days and kinds of log of which nothing is left. Said before it is done. */
+static void
+say_lost(const struct nr_archive *a, int64_t before, size_t *drop)
+{
+    int64_t kept = INT64_MAX;
+    char from[NR_RFC3339_MAX], to[NR_RFC3339_MAX];
+
+    *drop = 0;
+    for (size_t i = 0; i < nr_archive_segments(a); i++) {
+        struct nr_segment_info s = nr_archive_segment(a, i);
+
+        if (!nr_archive_is_before(a, i, before)) {
+            if (s.first_s != NR_TIME_NONE && s.first_s < kept)
+                kept = s.first_s;
+            continue;
+        }
+        ++*drop;
+        (void)printf("drop\t%s\t%s\t%s\t%llu\t", s.name, day(s.first_s, from),
+            day(s.last_s, to), (unsigned long long)s.lines);
+        print_mask(s.kinds, false);
+        (void)fputc('\n', stdout);
+    }
+    if (*drop > 0 && kept != INT64_MAX)
+        (void)printf("unanswerable\tbefore %s: questions about earlier days "
+                     "will get cannot-say\n",
+            nr_day_print(nr_day_of(kept), from));
+    else if (*drop > 0)
+        (void)printf("unanswerable\tall: nothing dated is left\n");
+    (void)fflush(stdout);
+}
+
+static int
+prune(struct wanted *w)
+{
+    int64_t before = w->before_s == NR_TIME_NONE
+        ? nr_day_of(nr_env_now_s(&w->cli->env)) - (int64_t)w->keep_days
+        : nr_day_of(w->before_s);
+    struct nr_archive *a = NULL;
+    struct nr_diag d = { 0 };
+    enum nr_err err;
+    size_t n = 0;
+
+    if ((w->before_s == NR_TIME_NONE) == (w->keep_days == 0))
+        return cli_error(w->cli,
+            "prune needs one of --before DAY and --keep-days N");
+    err = open_archive(w, w->dry_run ? NR_ARCHIVE_READ : NR_ARCHIVE_WRITE, &a,
+        &d);
+    if (err)
+        return cli_fail(w->cli, &d);
+    say_lost(a, before, &n);
+    if (!w->dry_run)
+        err = nr_archive_prune(a, before, &n, &d);
+    (void)printf("%s %zu segments\n", w->dry_run ? "would drop" : "dropped", n);
+    nr_archive_close(a);
+    if (err)
+        return cli_fail(w->cli, &d);
+    return w->failed > 0 ? CLI_INCOMPLETE : CLI_NOTHING;
+}
+
+int
+cmd_archive(struct cli *cli, int argc, char **argv)
+{
+    static const char usage[] =
+        "add [-r] [--tz +HHMM] [--memory N] [--growing] FILE... | ls | stat | "
+        "verify | prune --before DAY | --keep-days N [--dry-run]  "
+        "[--home DIR | --archive DIR]";
+    struct wanted w = { .cli = cli, .before_s = NR_TIME_NONE };
+    const struct cli_option table[] = {
+        { "home", 0, CLI_TEXT, &cli->home },
+        { "archive", 0, CLI_TEXT, &w.dir },
+        { "tz", 0, CLI_ZONE, &w.zone_east_s },
+        { "recursive", 'r', CLI_FLAG, &w.recurse },
+        { "memory", 0, CLI_U64, &w.memory },
+        { "growing", 0, CLI_FLAG, &w.growing },
+        { "before", 0, CLI_TIME, &w.before_s },
+        { "keep-days", 0, CLI_U64, &w.keep_days },
+        { "dry-run", 'n', CLI_FLAG, &w.dry_run },
+        { NULL, 0, CLI_FLAG, NULL },
+    };
+    int n;
+
+    if (!cli_parse(cli, table, usage, argc, argv, &n))
+        return CLI_ERROR;
+    if (n > 1 && strcmp(argv[0], "add") == 0)
+        return add(&w, n - 1, argv + 1);
+    if (n == 1 && strcmp(argv[0], "ls") == 0)
+        return look(&w, ls);
+    if (n == 1 && strcmp(argv[0], "stat") == 0)
+        return look(&w, stat_archive);
+    if (n == 1 && strcmp(argv[0], "verify") == 0)
+        return verify(&w);
+    if (n == 1 && strcmp(argv[0], "prune") == 0)
+        return prune(&w);
+    return cli_usage(cli, usage);
+}
