@@ -1,0 +1,402 @@
+"""The archive answers what the generator planted and refmatch.py finds.
+
+KILLS=N: how often `archive add` is killed at a random moment (default 5).
+"""
+
+import fcntl
+import gzip
+import ipaddress
+import json
+import lzma
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+BUILD = pathlib.Path(os.environ.get("NOROSHI_BUILD", "build")).absolute()
+NOROSHI = BUILD / "cmd/noroshi"
+GEN = BUILD / "tools/gen/noroshi-gen"
+REFMATCH = pathlib.Path(__file__).with_name("refmatch.py").absolute()
+KILLS = int(os.environ.get("KILLS", "5"))
+MIX = ("ipv4=5,cidr=4,ipv6=4,domain=6,url=4,md5=2,sha1=2,sha256=2,email=2")
+ENV = dict(os.environ, NOROSHI_NOW="2018-01-05")
+
+
+def run(*argv, status=0, **more):
+    r = subprocess.run([str(a) for a in argv], capture_output=True, text=True,
+                       errors="replace", env=ENV, **more)
+    if status is not None:
+        assert r.returncode == status, (argv, r.returncode, r.stdout[-500:],
+                                        r.stderr[-500:])
+    return r
+
+
+def add(home, *files, status=0, more=()):
+    return run(NOROSHI, "archive", "add", "--home", home, "--tz", "+0900",
+               *more, *files, status=status)
+
+
+def hunt(home, ioc, *more, status=None):
+    r = run(NOROSHI, "hunt", "--home", home, "-i", ioc, *more, status=status)
+    return [line.split("\t") for line in r.stdout.splitlines()]
+
+
+def answers(home, ioc):
+    """{(kind, indicator): (lines, first, last)}"""
+    return {tuple(r[:2]): tuple(r[2:5]) for r in hunt(home, ioc)}
+
+
+def table(path):
+    with open(path, encoding="utf-8") as f:
+        rows = [line.rstrip("\n").split("\t") for line in f]
+    return [r for r in rows if not r[0].startswith("#")]
+
+
+def make_corpus(folder, seed, size, split):
+    ioc, plant = folder / "ioc.tsv", folder / "plant.tsv"
+    run(GEN, "indicators", "--n", 1500, "--planted", 250, "--seed", seed,
+        "--mix", MIX, "--out", ioc, "--plant-out", plant)
+    run(GEN, "logs", "--out", folder / "corp", "--bytes", size, "--org",
+        "alpha", "--seed", seed, "--split", split, "--indicators", ioc,
+        "--plant", plant)
+    folder.expected = {tuple(r[:2]): tuple(r[2:5])
+                       for r in table(folder / "corp/expected.tsv")}
+    folder.logs = sorted(p for p in (folder / "corp/logs").rglob("*")
+                         if p.is_file())
+    folder.ioc = ioc
+    return folder
+
+
+class Folder(type(pathlib.Path())):
+    """A path with notes."""
+
+
+@pytest.fixture(scope="module", params=[(1, "month"), (2, "day"), (3, "month")],
+                ids=["seed1", "seed2-days", "seed3"])
+def corpus(request, tmp_path_factory):
+    seed, split = request.param
+    folder = Folder(tmp_path_factory.mktemp(f"corpus{seed}"))
+    return make_corpus(folder, seed, "4M", split)
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    return make_corpus(Folder(tmp_path_factory.mktemp("one")), 7, "3M", "month")
+
+
+@pytest.fixture(scope="module")
+def one_home(one):
+    add(one / "home", "-r", one / "corp/logs")
+    return one / "home"
+
+
+def refmatch(ioc, logs):
+    """{(kind, indicator): lines} as the reference says."""
+    r = run(sys.executable, REFMATCH, ioc, *logs)
+    found = {}
+    for line in r.stdout.splitlines():
+        key = tuple(line.split("\t")[1:3])
+        found[key] = found.get(key, 0) + 1
+    return found
+
+
+def test_equals_expected_and_reference(corpus, tmp_path):
+    add(tmp_path, "-r", corpus / "corp/logs")
+    got = answers(tmp_path, corpus.ioc)
+    assert got == corpus.expected
+    assert {k: int(v[0]) for k, v in got.items()} == refmatch(corpus.ioc,
+                                                              corpus.logs)
+    kinds = {k for k, _ in got}
+    assert {"cidr", "ipv6", "url", "email", "sha256"} <= kinds
+    run(NOROSHI, "archive", "verify", "--home", tmp_path)
+
+
+def test_wide_ranges_equal_reference(corpus, tmp_path):
+    """Ranges of which one line shows several members, IPv6 too."""
+    add(tmp_path / "h", "-r", corpus / "corp/logs")
+    nets = {"10.0.0.0/8", "0.0.0.0/0", "192.0.0.0/3"}
+    for kind, value in corpus.expected:
+        if kind == "ipv6":
+            a = ipaddress.ip_address(value)
+            nets |= {str(ipaddress.ip_network((a, n), strict=False))
+                     for n in (16, 32, 48, 64, 127)}
+    ioc = tmp_path / "nets.tsv"
+    ioc.write_text("".join(f"cidr\t{n}\n" for n in sorted(nets)))
+    rows = hunt(tmp_path / "h", ioc, status=1)
+    assert {tuple(r[:2]): int(r[2]) for r in rows} == refmatch(ioc, corpus.logs)
+    assert sum(":" in r[1] for r in rows) > 5
+    lines = {}
+    for r in hunt(tmp_path / "h", ioc, "--lines", status=1):
+        lines.setdefault(r[1], []).append(int(r[6]))
+    for r in rows:
+        assert int(r[3]) == min(lines[r[1]]) and int(r[4]) == max(lines[r[1]])
+        assert int(r[2]) == len(lines[r[1]])
+
+
+def test_any_order_pieces_twice_compressed(corpus, tmp_path):
+    home, parts = tmp_path / "home", tmp_path / "parts"
+    rng = random.Random(4)
+    logs = list(corpus.logs)
+    rng.shuffle(logs)
+    shutil.copytree(corpus / "corp/logs", parts)
+    moved = [parts / p.relative_to(corpus / "corp/logs") for p in logs]
+    # A third of each file first, then the rest of it, in another order.
+    whole = {p: p.read_bytes() for p in moved}
+    for p in moved:
+        cut = whole[p].find(b"\n", len(whole[p]) // 3) + 1
+        p.write_bytes(whole[p][:cut])
+    add(home, *moved[: len(moved) // 2])
+    add(home, *moved)
+    rng.shuffle(moved)
+    for p in moved:
+        with open(p, "ab") as f:
+            f.write(whole[p][p.stat().st_size:])
+    add(home, *moved)
+    assert answers(home, corpus.ioc) == corpus.expected
+    # The same logs again: in place, as copies, compressed.
+    assert " lines 0 " in add(home, "-r", parts).stdout
+    assert " lines 0 " in add(home, "-r", corpus / "corp/logs").stdout
+    packed = compressed(corpus, tmp_path / "packed")
+    assert " lines 0 " in add(home, *packed).stdout
+    assert answers(home, corpus.ioc) == corpus.expected
+    add(tmp_path / "other", *packed)
+    assert answers(tmp_path / "other", corpus.ioc) == corpus.expected
+
+
+def compressed(corpus, to):
+    to.mkdir()
+    out = []
+    for i, p in enumerate(corpus.logs):
+        q = to / (p.name + (".gz", ".xz", ".zst")[i % 3])
+        if i % 3 == 0:
+            q.write_bytes(gzip.compress(p.read_bytes(), 1))
+        elif i % 3 == 1:
+            q.write_bytes(lzma.compress(p.read_bytes(), preset=0))
+        else:
+            subprocess.run(["zstd", "-q", "-1", "-o", q, p], check=True)
+        os.utime(q, ns=(p.stat().st_mtime_ns, p.stat().st_mtime_ns))
+        out.append(q)
+    return out
+
+
+def test_lines_are_the_lines_of_the_files(one, one_home):
+    rows = hunt(one_home, one.ioc, "--lines", status=1)
+    assert len(rows) == sum(int(v[0]) for v in one.expected.values())
+    texts, last = {}, None
+    for kind, value, name, line, at, _block, when, *text in rows:
+        if name not in texts:
+            data = pathlib.Path(name).read_bytes()
+            texts[name] = data.split(b"\n")
+            texts[name, "all"] = data
+        want = texts[name][int(line) - 1].decode(errors="replace")
+        assert "\t".join(text) == want
+        assert texts[name, "all"][int(at):].startswith(texts[name][int(line) - 1])
+        if when != "-":
+            assert last is None or int(when) >= last
+            last = int(when)
+    first = json.loads(run(NOROSHI, "hunt", "--home", one_home, "-i", one.ioc,
+                           "--lines", "--format", "json",
+                           status=1).stdout.splitlines()[0])
+    assert first["text"] == "\t".join(rows[0][7:])
+
+
+def test_formats_agree(one, one_home):
+    rows = hunt(one_home, one.ioc, "--all", status=1)
+    assert len(rows) == len(table(one.ioc))
+    quiet = [r for r in rows if r[2] == "0"]
+    assert quiet and all(r[3:5] == ["-", "-"] for r in quiet)
+    assert {r[5] for r in quiet} <= {"not-seen", "cannot-say"}
+    r = run(NOROSHI, "hunt", "--home", one_home, "-i", one.ioc, "--all",
+            "--format", "json", status=1)
+    docs = [json.loads(line) for line in r.stdout.splitlines()]
+    assert [(d["kind"], d["indicator"], str(d["lines"]), d["answer"])
+            for d in docs] == [tuple(r[:3]) + (r[5],) for r in rows]
+    iso = hunt(one_home, one.ioc, "--time", "iso", status=1)
+    assert all(r[3].endswith("Z") for r in iso)
+    bundle = json.loads(run(NOROSHI, "hunt", "--home", one_home, "-i", one.ioc,
+                            "--all", "--format", "stix", status=1).stdout)
+    assert bundle["type"] == "bundle"
+    ids = {o["id"] for o in bundle["objects"]}
+    sightings = [o for o in bundle["objects"] if o["type"] == "sighting"]
+    assert len(sightings) == len(rows)
+    assert all(s["sighting_of_ref"] in ids for s in sightings)
+    assert sorted(s["count"] for s in sightings) == sorted(
+        int(r[2]) for r in rows)
+    assert all("x_noroshi_coverage" in s for s in sightings)
+
+
+def test_status_nothing_seen(one, one_home, tmp_path):
+    ioc = tmp_path / "none.tsv"
+    ioc.write_text("domain\tnever-there.example\n")
+    assert hunt(one_home, ioc, status=0) == []
+
+
+def test_killed_at_any_moment(tmp_path):
+    corpus = make_corpus(Folder(tmp_path), 11, "20M", "month")
+    argv = [str(NOROSHI), "archive", "add", "--memory", "8M", "--tz", "+0900",
+            "-r", str(corpus / "corp/logs"), "--home"]
+    rng = random.Random(KILLS)
+    killed = runs = 0
+    start = time.monotonic()
+    add(tmp_path / "h0", "-r", corpus / "corp/logs", more=["--memory", "8M"])
+    whole = time.monotonic() - start
+    assert len(list((tmp_path / "h0/archive").glob("*.seg"))) > 2
+    while killed < KILLS:
+        home = tmp_path / f"h{1 + runs}"
+        runs += 1
+        done = False
+        while not done and killed < KILLS:
+            p = subprocess.Popen(argv + [str(home)], env=ENV,
+                                 stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
+            time.sleep(rng.random() * whole)
+            done = p.poll() is not None
+            p.send_signal(signal.SIGKILL)
+            p.wait()
+            killed += not done
+            if home.joinpath("archive").is_dir():
+                run(NOROSHI, "archive", "verify", "--home", home)
+        add(home, "-r", corpus / "corp/logs")
+        assert answers(home, corpus.ioc) == corpus.expected
+        assert not list(home.glob("archive/*.tmp.*"))
+        run(NOROSHI, "archive", "verify", "--home", home)
+        shutil.rmtree(home)
+
+
+def test_damaged_segment_is_named_and_skipped(one, tmp_path):
+    logs = one.logs
+    add(tmp_path, *logs[: len(logs) // 2])
+    add(tmp_path, *logs[len(logs) // 2:])
+    seg = sorted(tmp_path.glob("archive/*.seg"))[0]
+    data = bytearray(seg.read_bytes())
+    data[len(data) - 200] ^= 1  # its tail: known when it is opened
+    seg.write_bytes(data)
+    r = run(NOROSHI, "hunt", "--home", tmp_path, "-i", one.ioc, status=3)
+    assert seg.name in r.stderr
+    assert 0 < len(r.stdout.splitlines()) <= len(one.expected)
+    r = run(NOROSHI, "archive", "verify", "--home", tmp_path, status=3)
+    assert seg.name in r.stderr
+    r = run(NOROSHI, "archive", "stat", "--home", tmp_path, status=3)
+    assert "damaged\t1" in r.stdout
+    seg.write_bytes(data[:1000])
+    r = run(NOROSHI, "hunt", "--home", tmp_path, "-i", one.ioc, status=3)
+    assert seg.name in r.stderr
+
+
+def test_one_writer(one, one_home):
+    with open(one_home / "archive/lock", "w") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        r = add(one_home, one.logs[0], status=2)
+        assert "held by another" in r.stderr
+        assert hunt(one_home, one.ioc, status=1)  # readers do not wait
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_disk_full_loses_nothing(one, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", home],
+                   check=True)
+    try:
+        small = [p for p in one.logs if p.parent.name == "sshd"]
+        add(home, *small)
+        before = answers(home, one.ioc)
+        assert before
+        r = add(home, "-r", one / "corp/logs", status=2)
+        assert "No space left" in r.stderr
+        assert answers(home, one.ioc) == before
+        run(NOROSHI, "archive", "verify", "--home", home)
+        subprocess.run(["mount", "-o", "remount,size=100m", home], check=True)
+        add(home, "-r", one / "corp/logs")
+        assert answers(home, one.ioc) == one.expected
+    finally:
+        subprocess.run(["umount", home], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="setpriv needs root")
+def test_unreadable_file_is_named(tmp_path):
+    os.chmod(tmp_path, 0o755)
+    home, secret, open_ = (tmp_path / n for n in ("home", "secret.log", "o.log"))
+    secret.write_text("1480000000.1 a evil.example\n")
+    secret.chmod(0o600)
+    open_.write_text("1480000000.1 b evil.example\n")
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+    for parent in tmp_path.parents:
+        if str(parent).startswith("/tmp/"):
+            os.chmod(parent, 0o755)
+    r = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+            NOROSHI, "archive", "add", "--home", home, secret, open_, status=3)
+    assert "secret.log" in r.stderr and "Permission denied" in r.stderr
+    assert " lines 1 " in r.stdout
+
+
+def test_bad_input_is_named(one, one_home, tmp_path):
+    r = add(tmp_path / "h", tmp_path / "none.log", status=3)
+    assert "none.log" in r.stderr and "does not exist" in r.stderr
+    r = add(tmp_path / "h", tmp_path, status=3)
+    assert "directory" in r.stderr
+    junk = tmp_path / "junk"
+    junk.write_bytes(random.Random(1).randbytes(300000))
+    r = add(tmp_path / "h", junk, status=3)
+    assert "junk" in r.stderr
+    half = tmp_path / "half.log.gz"
+    data = gzip.compress(one.logs[0].read_bytes())
+    half.write_bytes(data[: len(data) // 2])
+    r = add(tmp_path / "h", half, status=3)
+    assert "half.log.gz" in r.stderr
+    assert " lines 0 " not in r.stdout  # what could be read is there
+    half.write_bytes(data)
+    r = add(tmp_path / "h", half)
+    whole = one.logs[0].read_bytes().count(b"\n")
+    st = run(NOROSHI, "archive", "stat", "--home", tmp_path / "h").stdout
+    # The line in which the file was cut is taken again, whole.
+    assert f"lines\t{whole}\n" in st or f"lines\t{whole + 1}\n" in st
+    for argv in (["hunt"], ["hunt", "-i", one.ioc, "--format", "xml"],
+                 ["hunt", "-i", tmp_path / "none.tsv"],
+                 ["hunt", "-i", one.ioc, "--archive", tmp_path / "nowhere"],
+                 ["archive"], ["archive", "burn"], ["archive", "prune"],
+                 ["archive", "add", "--memory", "1k", one.logs[0]],
+                 ["hunt", "--what"]):
+        r = run(NOROSHI, *argv[:1], "--home", one_home, *argv[1:], status=2)
+        assert r.stderr and not r.stdout.startswith("ipv4")
+
+
+def test_strange_text_is_matched(tmp_path):
+    log = tmp_path / "odd.log"
+    log.write_bytes(b"\xef\xbb\xbf" + b"1970 evil1.example\r\n" +
+                    b"a\0b evil2.example \0\n" + b"\xff\xfe evil3.example\n" +
+                    b"2099-12-31T23:59:59Z evil4.example\n" +
+                    b"x " * (11 << 20) + b"evil5.example\n" + b"evil6.example")
+    wide = tmp_path / "wide.log"
+    wide.write_bytes("\ufeffgo evil7.example\r\n".encode("utf-16-le"))
+    ioc = tmp_path / "ioc.tsv"
+    ioc.write_text("".join(f"domain\tevil{i}.example\n" for i in range(1, 9)))
+    add(tmp_path / "h", log, wide)
+    got = {r[1]: r[2] for r in hunt(tmp_path / "h", ioc, status=1)}
+    assert got == {f"evil{i}.example": "1" for i in range(1, 8)}
+    run(NOROSHI, "archive", "verify", "--home", tmp_path / "h")
+
+
+def test_prune_says_what_it_loses(one, tmp_path):
+    old = [p for p in one.logs if "-2016-" in p.name]
+    new = [p for p in one.logs if "-2017-" in p.name]
+    add(tmp_path, *old)
+    add(tmp_path, *new)
+    n = len(list(tmp_path.glob("archive/*.seg")))
+    argv = [NOROSHI, "archive", "prune", "--home", tmp_path, "--before",
+            "2017-01-02"]
+    r = run(*argv, "--dry-run")
+    assert "would drop 1 segments" in r.stdout and "unanswerable" in r.stdout
+    assert len(list(tmp_path.glob("archive/*.seg"))) == n
+    r = run(*argv)
+    assert "dropped 1 segments" in r.stdout
+    assert len(list(tmp_path.glob("archive/*.seg"))) == n - 1
+    add(tmp_path / "new", *new)
+    assert answers(tmp_path, one.ioc) == answers(tmp_path / "new", one.ioc)
