@@ -59,7 +59,7 @@ nr_store_member_add(struct nr_db *db, const struct nr_env *env,
     err = nr_db_run(db, d,
         "INSERT INTO member(name,pseudonym,role,sector,size,public_key,"
         "password,created_us) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
-        "ttittt" "ti", m->name, nr_str_of(pseudonym), (int64_t)m->role,
+        "ttitttti", m->name, nr_str_of(pseudonym), (int64_t)m->role,
         m->sector, m->size, m->public_key, m->password,
         env->now_us(env->ctx));
     if (!err)
