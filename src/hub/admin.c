@@ -2,6 +2,7 @@
 
 #include "base/date.h"
 #include "base/hash.h"
+#include "base/num.h"
 #include "crypto/crypto.h"
 #include "hub/tls.h"
 #include "json/json.h"
@@ -194,18 +195,28 @@ finish(struct nr_hub *hub, enum nr_err err, struct nr_diag *d)
     return err;
 }
 
+static void
+copy_name(char text[NR_HUB_NAME_MAX + 1], struct nr_str name)
+{
+    size_t n = nr_min(name.n, NR_HUB_NAME_MAX);
+
+    if (n)
+        memcpy(text, name.p, n);
+    text[n] = 0;
+}
+
 static enum nr_err
 find_collection(struct nr_hub *hub, struct nr_str name, int64_t *id,
     struct nr_diag *d)
 {
-    char text[NR_DIAG_NAME_MAX];
+    char text[NR_HUB_NAME_MAX + 1];
     enum nr_err err = nr_db_i64(&hub->db, d, 0, id,
         "SELECT id FROM collection WHERE uuid=?1 OR title=?1 ORDER BY id", "t",
         name);
 
     if (err || *id)
         return err;
-    (void)snprintf(text, sizeof(text), "%.*s", NR_FMT(name));
+    copy_name(text, name);
     return nr_fail_name(d, NR_ENOTFOUND,
         "no such collection (noroshi-hub collection ls)", text);
 }
@@ -398,7 +409,7 @@ static enum nr_err
 allow_all(struct nr_hub *hub, int64_t collection, const struct nr_str *names,
     size_t n, bool write, struct nr_diag *d)
 {
-    char text[NR_DIAG_NAME_MAX];
+    char text[NR_HUB_NAME_MAX + 1];
     enum nr_err err = NR_OK;
 
     for (size_t i = 0; !err && i < n; i++) {
@@ -406,7 +417,7 @@ allow_all(struct nr_hub *hub, int64_t collection, const struct nr_str *names,
 
         if (!nr_str_eq(names[i], NR_STR("*")))
             err = nr_store_member_by_name(&hub->db, names[i], &id, d);
-        (void)snprintf(text, sizeof(text), "%.*s", NR_FMT(names[i]));
+        copy_name(text, names[i]);
         if (err)
             nr_diag_add_name(d, text);
         else

@@ -1,6 +1,6 @@
 #include "hub/cut.h"
 
-#include "json/json.h"
+#include "hub/object.h"
 
 struct cut {
     struct nr_cursor *c;

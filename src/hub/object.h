@@ -7,11 +7,11 @@
 
 /* "type--UUID". */
 bool nr_id_is_like(struct nr_str s);
+bool nr_id_is(struct nr_str s, struct nr_str type);
 
 /*
  * Check J, a member of the parsed text TEXT, and describe it as a fact of
- * AUTHOR for the collection: kind object or report by its type, marking
- * effective, audience by the marking (red: AUTHOR alone, until
+ * AUTHOR for the collection: kind object, marking effective, audience by the marking (red: AUTHOR alone, until
  * nr_object_named()). Views borrow from J and TEXT. NR_EFORMAT, NR_ELIMIT: D
  * says which clause.
  */
