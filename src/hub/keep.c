@@ -4,6 +4,7 @@
 #include "hub/admin.h"
 #include "hub/object.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,49 +111,70 @@ check_copy(const char *path, const struct nr_env *env, struct nr_diag *d)
     return err;
 }
 
-static void
-remove_beside(const char *path, const char *suffix)
+static enum nr_err
+remove_in(const char *home, const char *name, struct nr_diag *d)
 {
-    char side[NR_PATH_MAX];
-    int n = snprintf(side, sizeof(side), "%s%s", path, suffix);
+    char path[NR_PATH_MAX];
+    enum nr_err err = nr_path_join(path, home, name, d);
 
-    if (n > 0 && (size_t)n < sizeof(side))
-        (void)unlink(side);
+    if (!err && unlink(path) != 0 && errno != ENOENT)
+        err = nr_fail_file(d, "restore: cannot remove", path);
+    return err;
+}
+
+static enum nr_err
+to_wal(const char *path, struct nr_diag *d)
+{
+    struct nr_db db;
+    enum nr_err err = nr_db_open(&db, path, NR_DB_OPEN, d);
+
+    if (err)
+        return err;
+    err = nr_db_run(&db, d, "PRAGMA journal_mode=WAL", "");
+    nr_db_close(&db);
+    return err;
+}
+
+static enum nr_err
+replace_store(const char *home, const char *path, struct nr_diag *d)
+{
+    char db[NR_PATH_MAX], tmp[NR_PATH_MAX];
+    struct nr_db from = { .sql = NULL };
+    enum nr_err err = nr_path_join(db, home, NR_HUB_DB, d);
+
+    if (!err)
+        err = nr_path_join(tmp, home, NR_HUB_DB ".new", d);
+    /* The old log must not be played into the new file. */
+    if (!err)
+        err = remove_in(home, NR_HUB_DB "-wal", d);
+    if (!err)
+        err = remove_in(home, NR_HUB_DB "-shm", d);
+    if (!err)
+        err = nr_db_open(&from, path, NR_DB_READ, d);
+    if (err)
+        return err;
+    err = copy_store(&from, tmp, db, d);
+    nr_db_close(&from);
+    return err ? err : to_wal(db, d);
 }
 
 enum nr_err
 nr_hub_restore(const char *home, const char *path, const struct nr_env *env,
     struct nr_diag *d)
 {
-    char db[NR_PATH_MAX], tmp[NR_PATH_MAX], lock[NR_PATH_MAX];
-    struct nr_db from = { .sql = NULL };
-    enum nr_err err = nr_dir_make(home, 0700, d);
+    char lock[NR_PATH_MAX];
     int fd = -1;
+    enum nr_err err = nr_dir_make(home, 0700, d);
 
     if (!err)
         err = nr_path_join(lock, home, NR_HUB_LOCK, d);
-    if (!err)
-        err = nr_path_join(db, home, NR_HUB_DB, d);
-    if (!err)
-        err = nr_path_join(tmp, home, NR_HUB_DB ".new", d);
     if (!err)
         err = nr_file_lock(lock, &fd, d);
     if (err)
         return err;
     err = check_copy(path, env, d);
     if (!err)
-        err = nr_db_open(&from, path, NR_DB_READ, d);
-    if (!err) {
-        /* The old log must not be played into the new file. */
-        remove_beside(db, "-wal");
-        remove_beside(db, "-shm");
-        err = copy_store(&from, tmp, db, d);
-        nr_db_close(&from);
-    }
-    if (!err && !(err = nr_db_open(&from, db, NR_DB_OPEN, d))) {
-        err = nr_db_run(&from, d, "PRAGMA journal_mode=WAL", "");
-        nr_db_close(&from);
-    }
+        err = replace_store(home, path, d);
     (void)close(fd);
     return err;
 }
