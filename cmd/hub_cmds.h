@@ -1,39 +1,32 @@
-/*
- * The commands of noroshi-hub(8): each gets the words after its name and
- * returns an exit status of cli.h.
- */
+/* The commands of noroshi-hub(8): options, wiring, run. */
 #ifndef HUB_CMDS_H
 #define HUB_CMDS_H
 
 #include "cli.h"
-
-#include "base/buf.h"
 #include "hub/hub.h"
 
-int hub_cmd_init(struct cli *cli, int argc, char **argv);
-int hub_cmd_serve(struct cli *cli, int argc, char **argv);
-int hub_cmd_member(struct cli *cli, int argc, char **argv);
-int hub_cmd_account(struct cli *cli, int argc, char **argv);
-int hub_cmd_key(struct cli *cli, int argc, char **argv);
-int hub_cmd_collection(struct cli *cli, int argc, char **argv);
-int hub_cmd_status(struct cli *cli, int argc, char **argv);
-int hub_cmd_backup(struct cli *cli, int argc, char **argv);
-int hub_cmd_restore(struct cli *cli, int argc, char **argv);
-int hub_cmd_check(struct cli *cli, int argc, char **argv);
+/* hub_serve.c */
+int hub_init(struct cli *cli, int argc, char **argv);
+int hub_serve(struct cli *cli, int argc, char **argv);
+/* hub_members.c */
+int hub_member(struct cli *cli, int argc, char **argv);
+int hub_account(struct cli *cli, int argc, char **argv);
+int hub_key(struct cli *cli, int argc, char **argv);
+int hub_collection(struct cli *cli, int argc, char **argv);
+/* hub_keep.c */
+int hub_status(struct cli *cli, int argc, char **argv);
+int hub_backup(struct cli *cli, int argc, char **argv);
+int hub_restore(struct cli *cli, int argc, char **argv);
+int hub_check(struct cli *cli, int argc, char **argv);
 
-#define HUB_OUTPUT_MAX ((size_t)256 << 20) /* octets that a listing prints */
+/* The home named by --home, else $NOROSHI_HUB_HOME, else ~/.noroshi-hub. BUF
+ * holds 512 octets. */
+const char *hub_home(const char *given, char *buf);
 
-/* A subcommand, "member invite": chosen by the word after the command. */
-struct hub_sub {
-    const char *name;
-    int (*run)(struct cli *cli, int argc, char **argv);
-};
+/* What a command prints, on standard output; frees OUT. ERR: D instead. */
+int hub_print(const struct cli *cli, enum nr_err err, const struct nr_diag *d,
+    struct nr_buf *out);
 
-/* Run the row of TABLE (ends with a NULL name) that argv[0] names. */
-int hub_sub(struct cli *cli, const struct hub_sub *table, const char *usage,
-    int argc, char **argv);
-
-/* Print B, a line feed after it unless it ends in one; fini it. */
-int hub_print(struct cli *cli, struct nr_buf *b);
+#define HUB_OUT_MAX ((size_t)256 << 20) /* octets that a command prints */
 
 #endif

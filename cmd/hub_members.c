@@ -1,337 +1,270 @@
-/* Who may come in: members, accounts, keys, collections. */
 #include "hub_cmds.h"
 
-#include "base/num.h"
+#include "base/ct.h"
 #include "crypto/crypto.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-static size_t
-strs_of(const struct cli_list *in, struct nr_str out[CLI_LIST_MAX])
-{
-    for (size_t i = 0; i < in->n; i++)
-        out[i] = nr_str_of(in->v[i]);
-    return in->n;
-}
+#define NAMES_MAX ((size_t)256) /* of one --read or --write */
 
-/* Names separated by commas, at most CLI_LIST_MAX; false: more. */
-static bool
-split(const char *text, struct nr_str out[CLI_LIST_MAX], size_t *n)
-{
-    struct nr_str rest = nr_str_of(text);
+struct options {
+    const char *home, *sector, *size, *role, *address, *scope;
+    const char *read, *write;
+    struct cli_list collections;
+    uint64_t days;
+    bool json, password_stdin;
+};
 
-    *n = 0;
-    while (rest.n > 0) {
-        struct nr_str one = nr_str_trim(nr_str_cut(rest, ',', &rest));
-
-        if (one.n == 0)
-            continue;
-        if (*n == CLI_LIST_MAX)
-            return false;
-        out[(*n)++] = one;
-    }
-    return true;
-}
-
-/* A hub opened for a command, with what it will print. */
+/* Open the hub named by O, or say why not. */
 static enum nr_err
-open_hub(struct cli *cli, const char *home, struct nr_hub **hub,
-    struct nr_buf *out, struct nr_diag *d)
+open_hub(const struct cli *cli, const struct options *o, struct nr_hub **hub,
+    struct nr_diag *d)
 {
+    char buf[512];
     enum nr_err err = nr_crypto_init(d);
 
-    nr_buf_init(out, HUB_OUTPUT_MAX);
-    return err ? err : nr_hub_open(home, &cli->env, hub, d);
+    return err ? err : nr_hub_open(hub_home(o->home, buf), &cli->env, hub, d);
 }
 
-/* Close HUB; print OUT, or say D. */
 static int
-finish(struct cli *cli, struct nr_hub *hub, enum nr_err err, struct nr_buf *out,
-    const struct nr_diag *d)
+role_of(const struct cli *cli, const char *name, enum nr_role *out)
+{
+    if (!name)
+        *out = NR_ROLE_MEMBER;
+    else if (!nr_role_from_name(nr_str_of(name), out))
+        return cli_error(cli, "--role: %s: one of member, briefing, "
+                              "coordinator, csirt, police, defence",
+            name);
+    return 0;
+}
+
+/* End a command: close, print or fail. */
+static int
+end(const struct cli *cli, struct nr_hub *hub, enum nr_err err,
+    const struct nr_diag *d, struct nr_buf *out)
 {
     nr_hub_close(hub);
-    if (!err)
-        return hub_print(cli, out);
-    nr_buf_fini(out);
-    return cli_fail(cli, d);
+    if (!err && out->n > 0 && out->p[out->n - 1] != '\n')
+        nr_buf_put_c(out, '\n');
+    return hub_print(cli, err, d, out);
 }
 
 static int
-member_invite(struct cli *cli, int argc, char **argv)
+invite(struct cli *cli, const struct options *o, const char *name)
 {
-    static const char usage[] =
-        "invite NAME [--home DIR] [--sector S] [--size C] [--role ROLE] "
-        "[--collection C]... [--days N] [--address HOST:PORT]";
-    const char *home = cli->home, *sector = "", *size = "", *role = "member";
     struct nr_str collections[CLI_LIST_MAX];
-    struct nr_hub_invite invite = { 0 };
-    struct cli_list chosen = { 0 };
+    struct nr_hub_invite i = { .name = nr_str_of(name),
+        .sector = nr_str_of(o->sector), .size = nr_str_of(o->size),
+        .collections = collections, .n_collections = o->collections.n,
+        .days = (int64_t)o->days, .address = o->address };
     struct nr_diag d = { 0 };
-    struct nr_hub *hub;
-    struct nr_buf out;
-    uint64_t days = 0;
-    enum nr_err err;
-    int n;
-    const struct cli_option table[] = {
-        { "home", 0, CLI_TEXT, &home },
-        { "sector", 0, CLI_TEXT, &sector },
-        { "size", 0, CLI_TEXT, &size },
-        { "role", 0, CLI_TEXT, &role },
-        { "collection", 0, CLI_LIST, &chosen },
-        { "days", 0, CLI_U64, &days },
-        { "address", 0, CLI_TEXT, &invite.address },
-        { NULL, 0, CLI_FLAG, NULL },
-    };
-
-    if (!cli_parse(cli, table, usage, argc, argv, &n))
-        return CLI_ERROR;
-    if (n != 1)
-        return cli_usage(cli, usage);
-    if (!nr_role_from_name(nr_str_of(role), &invite.role))
-        return cli_error(cli, "--role: no such role: %s", role);
-    if (!nr_to_i64(days, &invite.days) || invite.days > 36500)
-        return cli_error(cli, "--days: more than 36500");
-    invite.name = nr_str_of(argv[0]);
-    invite.sector = nr_str_of(sector);
-    invite.size = nr_str_of(size);
-    invite.n_collections = strs_of(&chosen, collections);
-    invite.collections = collections;
-    if (open_hub(cli, home, &hub, &out, &d))
-        return cli_fail(cli, &d);
-    err = nr_hub_invite(hub, &invite, &out, &d);
-    return finish(cli, hub, err, &out, &d);
-}
-
-static int
-list(struct cli *cli, int argc, char **argv, const char *usage,
-    enum nr_err (*print)(struct nr_hub *hub, bool json, struct nr_buf *out,
-        struct nr_diag *d))
-{
-    const char *home = cli->home;
-    struct nr_diag d = { 0 };
-    struct nr_hub *hub;
-    struct nr_buf out;
-    bool json = false;
-    int n;
-    const struct cli_option table[] = {
-        { "home", 0, CLI_TEXT, &home },
-        { "json", 0, CLI_FLAG, &json },
-        { NULL, 0, CLI_FLAG, NULL },
-    };
-
-    if (!cli_parse(cli, table, usage, argc, argv, &n))
-        return CLI_ERROR;
-    if (n != 0)
-        return cli_usage(cli, usage);
-    if (open_hub(cli, home, &hub, &out, &d))
-        return cli_fail(cli, &d);
-    return finish(cli, hub, print(hub, json, &out, &d), &out, &d);
-}
-
-static int
-member_ls(struct cli *cli, int argc, char **argv)
-{
-    return list(cli, argc, argv, "ls [--home DIR] [--json]",
-        nr_hub_members_print);
-}
-
-static int
-member_revoke(struct cli *cli, int argc, char **argv)
-{
-    static const char usage[] = "revoke NAME [--home DIR]";
-    const char *home = cli->home;
-    struct nr_diag d = { 0 };
-    struct nr_hub *hub;
+    struct nr_hub *hub = NULL;
     struct nr_buf out;
     enum nr_err err;
-    int n;
-    const struct cli_option table[] = {
-        { "home", 0, CLI_TEXT, &home },
-        { NULL, 0, CLI_FLAG, NULL },
-    };
 
-    if (!cli_parse(cli, table, usage, argc, argv, &n))
+    if (role_of(cli, o->role, &i.role))
         return CLI_ERROR;
-    if (n != 1)
-        return cli_usage(cli, usage);
-    if (open_hub(cli, home, &hub, &out, &d))
-        return cli_fail(cli, &d);
-    err = nr_hub_revoke(hub, nr_str_of(argv[0]), &d);
+    for (size_t k = 0; k < o->collections.n; k++)
+        collections[k] = nr_str_of(o->collections.v[k]);
+    nr_buf_init(&out, HUB_OUT_MAX);
+    err = open_hub(cli, o, &hub, &d);
     if (!err)
-        nr_buf_printf(&out, "revoked %s", argv[0]);
-    return finish(cli, hub, err, &out, &d);
+        err = nr_hub_invite(hub, &i, &out, &d);
+    return end(cli, hub, err, &d, &out);
 }
 
-int
-hub_cmd_member(struct cli *cli, int argc, char **argv)
-{
-    static const struct hub_sub table[] = {
-        { "invite", member_invite },
-        { "ls", member_ls },
-        { "revoke", member_revoke },
-        { NULL, NULL },
-    };
-
-    return hub_sub(cli, table, "invite|ls|revoke ...", argc, argv);
-}
-
-/* The first line of standard input, without its end. */
 static bool
-read_password(char *buf, size_t n)
+days_fit(const struct cli *cli, const struct options *o)
 {
-    if (!fgets(buf, (int)n, stdin))
-        return false;
-    buf[strcspn(buf, "\r\n")] = '\0';
-    return buf[0] != '\0';
+    if (o->days <= 36500)
+        return true;
+    (void)cli_error(cli, "--days: at most 36500");
+    return false;
 }
 
-static int
-account_add(struct cli *cli, int argc, char **argv)
+int
+hub_member(struct cli *cli, int argc, char **argv)
 {
     static const char usage[] =
-        "add NAME --role ROLE --password-stdin [--home DIR]";
-    const char *home = cli->home, *role = "member";
-    char password[NR_HUB_SECRET_MAX + 2];
+        "invite NAME [--home DIR] [--sector S] [--size C] [--role ROLE]\n"
+        "           [--collection ID]... [--days N] [--address HOST:PORT]\n"
+        "       noroshi-hub member ls [--home DIR] [--json]\n"
+        "       noroshi-hub member revoke NAME [--home DIR]";
+    struct options o = { 0 };
+    const struct cli_option table[] = {
+        { "home", 0, CLI_TEXT, &o.home },
+        { "sector", 0, CLI_TEXT, &o.sector },
+        { "size", 0, CLI_TEXT, &o.size },
+        { "role", 0, CLI_TEXT, &o.role },
+        { "collection", 0, CLI_LIST, &o.collections },
+        { "days", 0, CLI_U64, &o.days },
+        { "address", 0, CLI_TEXT, &o.address },
+        { "json", 0, CLI_FLAG, &o.json },
+        { NULL, 0, CLI_FLAG, NULL },
+    };
     struct nr_diag d = { 0 };
-    enum nr_role wanted;
-    bool from_stdin = false;
-    struct nr_hub *hub;
+    struct nr_hub *hub = NULL;
     struct nr_buf out;
     enum nr_err err;
     int n;
-    const struct cli_option table[] = {
-        { "home", 0, CLI_TEXT, &home },
-        { "role", 0, CLI_TEXT, &role },
-        { "password-stdin", 0, CLI_FLAG, &from_stdin },
-        { NULL, 0, CLI_FLAG, NULL },
-    };
 
-    if (!cli_parse(cli, table, usage, argc, argv, &n))
+    if (!cli_parse(cli, table, usage, argc, argv, &n) || !days_fit(cli, &o))
         return CLI_ERROR;
-    if (n != 1 || !from_stdin)
+    if (n == 2 && strcmp(argv[0], "invite") == 0)
+        return invite(cli, &o, argv[1]);
+    nr_buf_init(&out, HUB_OUT_MAX);
+    if (n == 1 && strcmp(argv[0], "ls") == 0) {
+        err = open_hub(cli, &o, &hub, &d);
+        if (!err)
+            err = nr_hub_members_print(hub, o.json, &out, &d);
+        return end(cli, hub, err, &d, &out);
+    }
+    if (n != 2 || strcmp(argv[0], "revoke") != 0)
         return cli_usage(cli, usage);
-    if (!nr_role_from_name(nr_str_of(role), &wanted))
-        return cli_error(cli, "--role: no such role: %s", role);
-    if (!read_password(password, sizeof(password)))
-        return cli_error(cli, "no password on standard input");
-    if (open_hub(cli, home, &hub, &out, &d))
-        return cli_fail(cli, &d);
-    err = nr_hub_account_add(hub, nr_str_of(argv[0]), wanted,
-        nr_str_of(password), &d);
-    nr_wipe(password, sizeof(password));
+    err = open_hub(cli, &o, &hub, &d);
     if (!err)
-        nr_buf_printf(&out, "added %s", argv[0]);
-    return finish(cli, hub, err, &out, &d);
+        err = nr_hub_revoke(hub, nr_str_of(argv[1]), &d);
+    return end(cli, hub, err, &d, &out);
 }
 
 int
-hub_cmd_account(struct cli *cli, int argc, char **argv)
-{
-    static const struct hub_sub table[] = {
-        { "add", account_add },
-        { "revoke", member_revoke },
-        { NULL, NULL },
-    };
-
-    return hub_sub(cli, table, "add|revoke ...", argc, argv);
-}
-
-static int
-key_add(struct cli *cli, int argc, char **argv)
+hub_account(struct cli *cli, int argc, char **argv)
 {
     static const char usage[] =
-        "add NAME [--scope read|write|all] [--days N] [--home DIR]";
-    const char *home = cli->home, *scope = "read";
-    uint64_t days = NR_HUB_KEY_DAYS;
-    struct nr_diag d = { 0 };
-    struct nr_hub *hub;
-    struct nr_buf out;
-    unsigned wanted;
-    enum nr_err err;
-    int n;
+        "add NAME [--home DIR] [--role ROLE] --password-stdin";
+    struct options o = { 0 };
     const struct cli_option table[] = {
-        { "home", 0, CLI_TEXT, &home },
-        { "scope", 0, CLI_TEXT, &scope },
-        { "days", 0, CLI_U64, &days },
+        { "home", 0, CLI_TEXT, &o.home },
+        { "role", 0, CLI_TEXT, &o.role },
+        { "password-stdin", 0, CLI_FLAG, &o.password_stdin },
         { NULL, 0, CLI_FLAG, NULL },
     };
-
-    if (!cli_parse(cli, table, usage, argc, argv, &n))
-        return CLI_ERROR;
-    if (n != 1)
-        return cli_usage(cli, usage);
-    if (!nr_scope_from_name(nr_str_of(scope), &wanted))
-        return cli_error(cli, "--scope: no such scope: %s", scope);
-    if (days == 0 || days > 36500)
-        return cli_error(cli, "--days: not within 1 and 36500");
-    if (open_hub(cli, home, &hub, &out, &d))
-        return cli_fail(cli, &d);
-    err = nr_hub_key_add(hub, nr_str_of(argv[0]), wanted, (int64_t)days, &out,
-        &d);
-    return finish(cli, hub, err, &out, &d);
-}
-
-int
-hub_cmd_key(struct cli *cli, int argc, char **argv)
-{
-    static const struct hub_sub table[] = {
-        { "add", key_add },
-        { NULL, NULL },
-    };
-
-    return hub_sub(cli, table, "add ...", argc, argv);
-}
-
-static int
-collection_add(struct cli *cli, int argc, char **argv)
-{
-    static const char usage[] =
-        "add TITLE [--read A,B] [--write A,C] [--home DIR]";
-    const char *home = cli->home, *read = "", *write = "";
-    struct nr_str readers[CLI_LIST_MAX], writers[CLI_LIST_MAX];
-    size_t n_readers, n_writers;
+    char password[NR_HUB_SECRET_MAX + 3];
     struct nr_diag d = { 0 };
-    struct nr_hub *hub;
+    struct nr_hub *hub = NULL;
+    enum nr_role role;
     struct nr_buf out;
     enum nr_err err;
     int n;
-    const struct cli_option table[] = {
-        { "home", 0, CLI_TEXT, &home },
-        { "read", 0, CLI_TEXT, &read },
-        { "write", 0, CLI_TEXT, &write },
-        { NULL, 0, CLI_FLAG, NULL },
-    };
 
     if (!cli_parse(cli, table, usage, argc, argv, &n))
         return CLI_ERROR;
-    if (n != 1)
+    if (n != 2 || strcmp(argv[0], "add") != 0 || !o.password_stdin)
         return cli_usage(cli, usage);
-    if (!split(read, readers, &n_readers) || !split(write, writers, &n_writers))
-        return cli_error(cli, "more than %zu names in one list", CLI_LIST_MAX);
-    if (open_hub(cli, home, &hub, &out, &d))
-        return cli_fail(cli, &d);
-    err = nr_hub_collection_add(hub, nr_str_of(argv[0]), readers, n_readers,
-        writers, n_writers, &out, &d);
-    return finish(cli, hub, err, &out, &d);
-}
-
-static int
-collection_ls(struct cli *cli, int argc, char **argv)
-{
-    return list(cli, argc, argv, "ls [--home DIR] [--json]",
-        nr_hub_collections_print);
+    if (role_of(cli, o.role, &role))
+        return CLI_ERROR;
+    if (!fgets(password, sizeof(password), stdin))
+        return cli_error(cli, "standard input holds no password");
+    password[strcspn(password, "\r\n")] = 0;
+    nr_buf_init(&out, HUB_OUT_MAX);
+    err = open_hub(cli, &o, &hub, &d);
+    if (!err)
+        err = nr_hub_account_add(hub, nr_str_of(argv[1]), role,
+            nr_str_of(password), &d);
+    nr_wipe(password, sizeof(password));
+    return end(cli, hub, err, &d, &out);
 }
 
 int
-hub_cmd_collection(struct cli *cli, int argc, char **argv)
+hub_key(struct cli *cli, int argc, char **argv)
 {
-    static const struct hub_sub table[] = {
-        { "add", collection_add },
-        { "ls", collection_ls },
-        { NULL, NULL },
+    static const char usage[] =
+        "add NAME [--home DIR] [--scope read|write|all] [--days N]";
+    struct options o = { .scope = "all", .days = NR_HUB_KEY_DAYS };
+    const struct cli_option table[] = {
+        { "home", 0, CLI_TEXT, &o.home },
+        { "scope", 0, CLI_TEXT, &o.scope },
+        { "days", 0, CLI_U64, &o.days },
+        { NULL, 0, CLI_FLAG, NULL },
     };
+    struct nr_diag d = { 0 };
+    struct nr_hub *hub = NULL;
+    struct nr_buf out;
+    unsigned scope;
+    enum nr_err err;
+    int n;
 
-    return hub_sub(cli, table, "add|ls ...", argc, argv);
+    if (!cli_parse(cli, table, usage, argc, argv, &n) || !days_fit(cli, &o))
+        return CLI_ERROR;
+    if (n != 2 || strcmp(argv[0], "add") != 0)
+        return cli_usage(cli, usage);
+    if (!nr_scope_from_name(nr_str_of(o.scope), &scope))
+        return cli_error(cli, "--scope: %s: read, write or all", o.scope);
+    nr_buf_init(&out, HUB_OUT_MAX);
+    err = open_hub(cli, &o, &hub, &d);
+    if (!err)
+        err = nr_hub_key_add(hub, nr_str_of(argv[1]), scope, (int64_t)o.days,
+            &out, &d);
+    return end(cli, hub, err, &d, &out);
+}
+
+/* How many names TEXT has; the first NAMES_MAX of them in V. */
+static size_t
+split(const char *text, struct nr_str v[NAMES_MAX])
+{
+    struct nr_str rest = nr_str_of(text), word;
+    size_t n = 0;
+
+    while (rest.n > 0) {
+        word = nr_str_trim(nr_str_cut(rest, ',', &rest));
+        if (word.n > 0 && n < NAMES_MAX)
+            v[n] = word;
+        n += word.n > 0;
+    }
+    return n;
+}
+
+static int
+collection_add(struct cli *cli, const struct options *o, const char *title)
+{
+    struct nr_str read[NAMES_MAX], write[NAMES_MAX];
+    struct nr_diag d = { 0 };
+    struct nr_hub *hub = NULL;
+    struct nr_buf out;
+    size_t n_read = split(o->read, read);
+    size_t n_write = split(o->write, write);
+    enum nr_err err;
+
+    if (n_read > NAMES_MAX || n_write > NAMES_MAX)
+        return cli_error(cli, "--read, --write: at most 256 names each");
+    nr_buf_init(&out, HUB_OUT_MAX);
+    err = open_hub(cli, o, &hub, &d);
+    if (!err)
+        err = nr_hub_collection_add(hub, nr_str_of(title), read, n_read, write,
+            n_write, &out, &d);
+    return end(cli, hub, err, &d, &out);
+}
+
+int
+hub_collection(struct cli *cli, int argc, char **argv)
+{
+    static const char usage[] =
+        "add TITLE [--home DIR] [--read A,B] [--write A,C]\n"
+        "       noroshi-hub collection ls [--home DIR] [--json]";
+    struct options o = { 0 };
+    const struct cli_option table[] = {
+        { "home", 0, CLI_TEXT, &o.home },
+        { "read", 0, CLI_TEXT, &o.read },
+        { "write", 0, CLI_TEXT, &o.write },
+        { "json", 0, CLI_FLAG, &o.json },
+        { NULL, 0, CLI_FLAG, NULL },
+    };
+    struct nr_diag d = { 0 };
+    struct nr_hub *hub = NULL;
+    struct nr_buf out;
+    enum nr_err err;
+    int n;
+
+    if (!cli_parse(cli, table, usage, argc, argv, &n))
+        return CLI_ERROR;
+    if (n == 2 && strcmp(argv[0], "add") == 0)
+        return collection_add(cli, &o, argv[1]);
+    if (n != 1 || strcmp(argv[0], "ls") != 0)
+        return cli_usage(cli, usage);
+    nr_buf_init(&out, HUB_OUT_MAX);
+    err = open_hub(cli, &o, &hub, &d);
+    if (!err)
+        err = nr_hub_collections_print(hub, o.json, &out, &d);
+    return end(cli, hub, err, &d, &out);
 }

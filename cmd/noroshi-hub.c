@@ -1,17 +1,17 @@
-/* noroshi-hub(8): what the keeper of a sharing circle runs. */
+/* noroshi-hub(8): the server of a sharing circle. */
 #include "hub_cmds.h"
 
 static const struct cli_command commands[] = {
-    { "init", hub_cmd_init, "make a hub's home" },
-    { "serve", hub_cmd_serve, "serve members until ended by SIGTERM" },
-    { "member", hub_cmd_member, "invite, list and revoke members" },
-    { "account", hub_cmd_account, "accounts for HTTP Basic" },
-    { "key", hub_cmd_key, "further bearer keys" },
-    { "collection", hub_cmd_collection, "sharing groups" },
-    { "status", hub_cmd_status, "what the hub holds" },
-    { "backup", hub_cmd_backup, "copy the store, also while serving" },
-    { "restore", hub_cmd_restore, "put a backup in the store's place" },
-    { "check", hub_cmd_check, "check the store and every fact in it" },
+    { "init", hub_init, "make a hub's home" },
+    { "serve", hub_serve, "serve it" },
+    { "member", hub_member, "invite, ls, revoke" },
+    { "account", hub_account, "add: accounts for Basic" },
+    { "key", hub_key, "add: further bearer keys" },
+    { "collection", hub_collection, "add, ls" },
+    { "status", hub_status, "what the hub holds" },
+    { "backup", hub_backup, "copy the store, also while serving" },
+    { "restore", hub_restore, "put a backup in its place" },
+    { "check", hub_check, "check the whole store" },
     { NULL, NULL, NULL },
 };
 

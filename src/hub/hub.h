@@ -185,7 +185,8 @@ struct nr_hub_serve {
     const char *key_pem;
     unsigned threads; /* 0: 4 */
     uint64_t rate;    /* requests a second and key; 0: NR_HUB_RATE */
-    bool unconfined;  /* without the sandbox: tests under sanitizers only */
+    bool without_landlock; /* sandbox/sandbox.h: by the operator's word */
+    bool unconfined;       /* no sandbox: for tests under sanitizers */
     int stop_fd;      /* serving ends when it becomes readable */
     /* Called once, when the socket listens, with the true address; then the
      * process is confined. The text is borrowed. */

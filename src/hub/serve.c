@@ -1,3 +1,4 @@
+#include "base/ct.h"
 #include "base/date.h"
 #include "hub/server.h"
 #include "hub/tls.h"
@@ -158,7 +159,8 @@ confine(struct nr_server *s, struct nr_diag *d)
     const char *const write[] = { s->conf->home, NULL };
     const char *const read[] = { "/dev/urandom", "/etc/localtime", NULL };
     const struct nr_sandbox sb = { .promises = NR_SANDBOX_FRONT,
-        .read = read, .write = write };
+        .read = read, .write = write,
+        .without_landlock = s->conf->without_landlock };
 
     return s->conf->unconfined ? NR_OK : nr_sandbox_enter(&sb, d);
 }
@@ -228,18 +230,20 @@ keep_time(struct nr_server *s, struct nr_diag *d)
 
     if (err)
         return err;
-    (void)nr_store_touched(&db, &touched, NULL);
-    while (poll(&p, 1, LOOK_MS) == 0 || (p.revents == 0 && errno == EINTR)) {
+    err = nr_store_touched(&db, &touched, d);
+    while (!err &&
+        (poll(&p, 1, LOOK_MS) == 0 || (p.revents == 0 && errno == EINTR))) {
         bool beat = ++rounds % (NR_HUB_HEARTBEAT_S * 1000 / LOOK_MS) == 0;
 
-        now = touched;
-        (void)nr_store_touched(&db, &now, NULL);
+        /* a store that cannot be read now is read the next time */
+        if (nr_store_touched(&db, &now, NULL))
+            now = touched;
         if (beat || now != touched)
             nr_events_beat(s, beat);
         touched = now;
     }
     nr_db_close(&db);
-    return NR_OK;
+    return err;
 }
 
 static void

@@ -3,19 +3,25 @@
 static void
 run_one(struct nr_writer *writer, struct nr_write *w)
 {
-    struct nr_diag ignored = { 0 };
+    struct nr_diag d = { 0 };
+    enum nr_err err;
 
     w->err = nr_db_run(&writer->db, &w->diag, "SAVEPOINT one", "");
     if (w->err)
         return;
     w->err = w->run(w, &writer->db, &w->diag);
     /* After a full disk SQLite may have taken back everything already. */
-    if (w->err && !sqlite3_get_autocommit(writer->db.sql))
-        (void)nr_db_run(&writer->db, &ignored, "ROLLBACK TO one", "");
-    if (!sqlite3_get_autocommit(writer->db.sql) &&
-        nr_db_run(&writer->db, &ignored, "RELEASE one", "") && !w->err) {
-        w->err = ignored.err;
-        w->diag = ignored;
+    if (sqlite3_get_autocommit(writer->db.sql))
+        return;
+    err = NR_OK;
+    if (w->err)
+        err = nr_db_run(&writer->db, &d, "ROLLBACK TO one", "");
+    if (!err)
+        err = nr_db_run(&writer->db, &d, "RELEASE one", "");
+    if (err) { /* then nothing of this commit may stand */
+        w->err = err;
+        w->diag = d;
+        nr_db_rollback(&writer->db);
     }
 }
 
