@@ -33,8 +33,9 @@ role_of(const struct cli *cli, const char *name, enum nr_role *out)
     if (!name)
         *out = NR_ROLE_MEMBER;
     else if (!nr_role_from_name(nr_str_of(name), out))
-        return cli_error(cli, "--role: %s: one of member, briefing, "
-                              "coordinator, csirt, police, defence",
+        return cli_error(cli,
+            "--role: %s: one of member, briefing, "
+            "coordinator, csirt, police, defence",
             name);
     return 0;
 }
@@ -55,9 +56,12 @@ invite(struct cli *cli, const struct options *o, const char *name)
 {
     struct nr_str collections[CLI_LIST_MAX];
     struct nr_hub_invite i = { .name = nr_str_of(name),
-        .sector = nr_str_of(o->sector), .size = nr_str_of(o->size),
-        .collections = collections, .n_collections = o->collections.n,
-        .days = (int64_t)o->days, .address = o->address };
+        .sector = nr_str_of(o->sector),
+        .size = nr_str_of(o->size),
+        .collections = collections,
+        .n_collections = o->collections.n,
+        .days = (int64_t)o->days,
+        .address = o->address };
     struct nr_diag d = { 0 };
     struct nr_hub *hub = NULL;
     struct nr_buf out;

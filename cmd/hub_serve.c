@@ -107,11 +107,13 @@ hub_serve(struct cli *cli, int argc, char **argv)
         return cli_error(cli, "--threads: at most 64");
     conf.without_landlock = strcmp(sandbox, "seccomp") == 0;
     conf.unconfined = strcmp(sandbox, "off") == 0;
-    if (!conf.without_landlock && !conf.unconfined && strcmp(sandbox, "on") != 0)
+    if (!conf.without_landlock && !conf.unconfined &&
+        strcmp(sandbox, "on") != 0)
         return cli_usage(cli, usage);
     if (conf.unconfined)
-        cli_warn(cli, "--sandbox=off: what is sent to the hub is parsed "
-                      "without confinement");
+        cli_warn(cli,
+            "--sandbox=off: what is sent to the hub is parsed "
+            "without confinement");
     conf.threads = (unsigned)threads;
     conf.home = hub_home(home, buf);
     conf.ready = ready;

@@ -24,8 +24,8 @@ write_cert(const struct nr_hub_init *conf, const struct nr_env *env,
     int64_t now = nr_env_now_s(env);
     int64_t early = now < conf->wall_s ? now : conf->wall_s;
     int64_t late = now > conf->wall_s ? now : conf->wall_s;
-    struct nr_tls_conf tls = { conf->hosts, conf->n_hosts,
-        early - NR_S_PER_DAY, late + CERT_YEARS * 366 * NR_S_PER_DAY };
+    struct nr_tls_conf tls = { conf->hosts, conf->n_hosts, early - NR_S_PER_DAY,
+        late + CERT_YEARS * 366 * NR_S_PER_DAY };
     char path[NR_PATH_MAX];
     struct nr_buf cert, key;
     enum nr_err err;
@@ -77,8 +77,8 @@ add_collection(struct nr_db *db, const struct nr_env *env, struct nr_str title,
 }
 
 static enum nr_err
-fill(struct nr_db *db, const struct nr_hub_init *conf,
-    const struct nr_env *env, const char *pin, struct nr_diag *d)
+fill(struct nr_db *db, const struct nr_hub_init *conf, const struct nr_env *env,
+    const char *pin, struct nr_diag *d)
 {
     char uuid[NR_UUID_MAX];
     int64_t id;
@@ -92,8 +92,8 @@ fill(struct nr_db *db, const struct nr_hub_init *conf,
     if (!err)
         err = nr_store_meta_put(db, NR_STR("pin"), nr_str_of(pin), d);
     if (!err && conf->address)
-        err = nr_store_meta_put(db, NR_STR("address"),
-            nr_str_of(conf->address), d);
+        err = nr_store_meta_put(db, NR_STR("address"), nr_str_of(conf->address),
+            d);
     return err ? err : nr_db_commit(db, d);
 }
 
@@ -342,8 +342,7 @@ nr_hub_account_add(struct nr_hub *hub, struct nr_str name, enum nr_role role,
         err = nr_fail(d, NR_EFORMAT, 0,
             "an account needs a name, without a colon");
     if (!err && (password.n == 0 || password.n > NR_HUB_SECRET_MAX))
-        err = nr_fail(d, NR_ELIMIT, 0,
-            "a password has 1 to 1024 octets");
+        err = nr_fail(d, NR_ELIMIT, 0, "a password has 1 to 1024 octets");
     if (!err)
         err = nr_password_hash(nr_bytes_of(password), hash, d);
     if (!err)

@@ -31,8 +31,7 @@ refuse(struct answers *a, const struct nr_json *v, const char *message)
 static bool
 sighted_here(const struct nr_json *v, struct nr_str pseudonym)
 {
-    const struct nr_json *where =
-        nr_json_get(v, NR_STR("where_sighted_refs"));
+    const struct nr_json *where = nr_json_get(v, NR_STR("where_sighted_refs"));
 
     return nr_json_is(where, NR_JSON_ARRAY) && where->n == 1 &&
         nr_json_is(where->child, NR_JSON_STRING) &&
@@ -81,7 +80,8 @@ fault_of(const struct nr_json *v, struct nr_str pseudonym)
     if (!has_time(v, NR_STR("modified")))
         return "modified is required";
     v = nr_json_get(v, NR_STR("x_noroshi_coverage"));
-    if (v && (!nr_json_double(nr_json_get(v, NR_STR("coverage")), &coverage) ||
+    if (v &&
+        (!nr_json_double(nr_json_get(v, NR_STR("coverage")), &coverage) ||
             !(coverage >= 0.0 && coverage <= 1.0)))
         return "x_noroshi_coverage.coverage is outside 0..1";
     return NULL;
@@ -93,7 +93,8 @@ find_collections(struct nr_request *q, const struct nr_json *list,
     struct nr_table *found, struct nr_diag *d)
 {
     struct nr_str *ids = nr_new(&q->arena, struct nr_str, list->n);
-    struct nr_query query = { .after_us = INT64_MIN, .ids = ids,
+    struct nr_query query = { .after_us = INT64_MIN,
+        .ids = ids,
         .versions = NR_VERSION_ALL };
     struct nr_db *db;
     struct nr_cursor c;

@@ -96,9 +96,9 @@ run_join(struct nr_write *w, struct nr_db *db, struct nr_diag *d)
     enum nr_err err = nr_store_join(db, q->server->env, j->code, j->public_key,
         &j->joined, d);
 
-    return err ? err
-               : nr_reader_of(db, &q->arena, j->joined.member, 0, 0, &q->reader,
-                     d);
+    return err
+        ? err
+        : nr_reader_of(db, &q->arena, j->joined.member, 0, 0, &q->reader, d);
 }
 
 static void
@@ -221,8 +221,10 @@ refs_exist(struct nr_request *q, struct nr_db *db, const struct report *r,
     refs = err ? NULL : nr_json_get(j, NR_STR("object_refs"));
     for (const struct nr_json *v = refs ? refs->child : NULL; !err && v;
          v = v->next) {
-        struct nr_query query = { .after_us = INT64_MIN, .ids = &v->text,
-            .n_ids = 1, .versions = NR_VERSION_ALL };
+        struct nr_query query = { .after_us = INT64_MIN,
+            .ids = &v->text,
+            .n_ids = 1,
+            .versions = NR_VERSION_ALL };
         struct nr_cursor c;
         struct nr_fact f;
 

@@ -74,15 +74,16 @@ basic(struct nr_request *q, struct nr_db *db, struct nr_str text,
         return nr_fail(d, NR_EDENIED, 0, "Basic: not base64 of UTF-8");
     name = nr_str_cut(pair, ':', &password);
     err = nr_reader_password(db, &q->arena, name, &member, &hash, d);
-    if (!err && (password.n > NR_PASSWORD_MAX ||
+    if (!err &&
+        (password.n > NR_PASSWORD_MAX ||
             !password_holds(q->server, name, password, hash)))
         err = nr_fail(d, NR_EDENIED, 0,
             "the key or password is not known here, or is no longer valid");
     nr_wipe(plain, LOGIN_MAX);
-    return err ? err
-               : nr_reader_of(db, &q->arena, member, 0,
-                     q->server->env->now_us(q->server->env->ctx), &q->reader,
-                     d);
+    return err
+        ? err
+        : nr_reader_of(db, &q->arena, member, 0,
+              q->server->env->now_us(q->server->env->ctx), &q->reader, d);
 }
 
 static enum nr_err

@@ -81,6 +81,7 @@ nr_db_fail(struct nr_db *db, struct nr_diag *d)
         { SQLITE_NOMEM, NR_ENOMEM, "store: out of memory" },
         { SQLITE_CONSTRAINT, NR_EEXIST, "store: there is such a row already" },
     };
+
     int code = db->sql ? sqlite3_errcode(db->sql) & 0xff : SQLITE_NOMEM;
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)

@@ -20,10 +20,12 @@
 
 struct nr_db {
     sqlite3 *sql;
+
     struct {
         const char *text;
         sqlite3_stmt *st;
     } cache[NR_DB_STMTS];
+
     size_t n;
     char path[240]; /* for messages */
 };

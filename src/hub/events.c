@@ -24,8 +24,8 @@ struct nr_stream {
     struct nr_buf out;
     size_t sent;
     bool hello, ended, wide;
-    bool asleep, beat;        /* under stream_lock */
-    uint64_t seen;            /* generation looked at */
+    bool asleep, beat;              /* under stream_lock */
+    uint64_t seen;                  /* generation looked at */
     struct nr_stream **prev, *next; /* under stream_lock */
 };
 
@@ -40,8 +40,8 @@ put_event(struct nr_stream *t, const struct nr_reader *r,
     for (size_t i = 0; i < r->n_rights; i++)
         if (r->rights[i].collection == f->collection)
             right = &r->rights[i];
-    nr_buf_printf(&t->out, "id: %lld\nevent: object\ndata: ",
-        (long long)f->added_us);
+    nr_buf_printf(&t->out,
+        "id: %lld\nevent: object\ndata: ", (long long)f->added_us);
     nr_json_out_init(&o, &t->out);
     nr_json_open_object(&o);
     nr_json_member_i64(&o, NR_STR("seq"), f->added_us);
@@ -64,7 +64,8 @@ put_hello(struct nr_stream *t, struct nr_db *db, const struct nr_reader *r)
     enum nr_err err = nr_gate_newest(db, r, &t->after_us, NULL);
 
     if (!err)
-        nr_buf_printf(&t->out, "id: %lld\nevent: hello\ndata: {\"seq\":%lld}\n\n",
+        nr_buf_printf(&t->out,
+            "id: %lld\nevent: hello\ndata: {\"seq\":%lld}\n\n",
             (long long)t->after_us, (long long)t->after_us);
     t->hello = false;
     return err;
@@ -125,8 +126,7 @@ sleep_now(struct nr_stream *t)
     if (t->beat) {
         t->beat = false;
         nr_buf_printf(&t->out, ": heartbeat\n\n");
-    } else if (t->seen == s->generation[t->wide] &&
-        !atomic_load(&s->closing)) {
+    } else if (t->seen == s->generation[t->wide] && !atomic_load(&s->closing)) {
         t->asleep = slept = true;
         MHD_suspend_connection(t->conn);
     }
@@ -260,8 +260,7 @@ nr_get_events(struct nr_request *q)
     t->conn = q->conn;
     t->member = q->reader.member;
     t->key = q->reader.key;
-    t->wide = nr_role_is_authority(q->reader.role) ||
-        q->reader.n_audiences > 0;
+    t->wide = nr_role_is_authority(q->reader.role) || q->reader.n_audiences > 0;
     nr_buf_init(&t->out, STREAM_BUF);
     if (!place(q, t)) {
         free(t);

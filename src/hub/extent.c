@@ -157,9 +157,13 @@ fold_all(struct fold *f, const char *report)
     static const struct nr_str report_type = { "report", 6 };
     struct nr_str id = nr_str_of(report);
     struct nr_reader counter = f->q->reader;
-    struct nr_query reports = { .after_us = INT64_MIN, .types = &report_type,
-        .n_types = 1, .ids = &id, .n_ids = report ? 1 : 0 };
-    struct nr_query answers = { .after_us = INT64_MIN, .answers = true,
+    struct nr_query reports = { .after_us = INT64_MIN,
+        .types = &report_type,
+        .n_types = 1,
+        .ids = &id,
+        .n_ids = report ? 1 : 0 };
+    struct nr_query answers = { .after_us = INT64_MIN,
+        .answers = true,
         .versions = NR_VERSION_ALL }; /* the picture takes the latest */
     enum nr_err err = add_members(f);
 

@@ -133,25 +133,25 @@ nr_gate_open(struct nr_cursor *c, struct nr_db *db,
         return err;
     if (query->n_ids > 0) {
         err = ids_as_json(c, d);
-        return err ? err
-                   : nr_db_query(db, d, &c->st,
-                         SELECT "subject IN (SELECT value FROM json_each(?1))"
-                                " AND +seq>?2 ORDER BY seq",
-                         "ti",
-                         ((struct nr_str){ (const char *)c->ids.p, c->ids.n }),
-                         seq);
+        return err
+            ? err
+            : nr_db_query(db, d, &c->st,
+                  SELECT "subject IN (SELECT value FROM json_each(?1))"
+                         " AND +seq>?2 ORDER BY seq",
+                  "ti", ((struct nr_str){ (const char *)c->ids.p, c->ids.n }),
+                  seq);
     }
     if (query->answers)
         return nr_db_query(db, d, &c->st,
             SELECT "audience=2 AND seq>?1 ORDER BY seq", "i", seq);
     if (is_plain(reader) && query->collection)
         return nr_db_query(db, d, &c->st,
-            SELECT "collection=?1 AND audience=1 AND seq>?2 ORDER BY seq",
-            "ii", query->collection, seq);
+            SELECT "collection=?1 AND audience=1 AND seq>?2 ORDER BY seq", "ii",
+            query->collection, seq);
     if (is_plain(reader))
         return nr_db_query(db, d, &c->st,
-            SELECT "audience=1 AND +collection>0 AND seq>?1 ORDER BY seq",
-            "i", seq);
+            SELECT "audience=1 AND +collection>0 AND seq>?1 ORDER BY seq", "i",
+            seq);
     return nr_db_query(db, d, &c->st, SELECT "seq>?1 ORDER BY seq", "i", seq);
 }
 

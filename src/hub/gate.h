@@ -49,7 +49,8 @@ struct nr_reader {
 };
 
 /* Is R's member to see F? Pure: the whole policy. */
-bool nr_gate_may(const struct nr_reader *r, const struct nr_fact *f) NR_MUST_USE;
+bool nr_gate_may(const struct nr_reader *r,
+    const struct nr_fact *f) NR_MUST_USE;
 
 /* R's right on a collection, by row or by id; NULL when there is none such or
  * R has neither right on it: the two look alike. */

@@ -35,33 +35,33 @@
 
 #define NR_HUB_BODY_MAX ((size_t)10 << 20) /* octets of one request's body */
 /* Octets of all bodies in memory at once: beyond it 429 with Retry-After. */
-#define NR_HUB_BODIES_MAX    ((size_t)256 << 20)
-#define NR_HUB_OBJECTS_MAX   ((size_t)10000) /* objects of one envelope */
-#define NR_HUB_OBJECT_MAX    ((size_t)1 << 20) /* octets of one object */
-#define NR_HUB_ARENA_MAX     ((size_t)192 << 20) /* parsing one request */
-#define NR_HUB_PAGE_MAX      ((size_t)1000) /* objects of one page */
-#define NR_HUB_PAGE_DEFAULT  ((size_t)100)
-#define NR_HUB_PAGE_OCTETS   ((size_t)32 << 20) /* a page ends early past it */
-#define NR_HUB_FILTER_MAX    ((size_t)100) /* values of one match[..] */
-#define NR_HUB_CONNECTIONS   4096u /* at once, all keys */
-#define NR_HUB_STREAMS_KEY   8     /* event streams of one key at once */
-#define NR_HUB_RATE          100   /* requests a second and key, sustained */
-#define NR_HUB_RATE_BURST    10    /* seconds' worth that may come at once */
-#define NR_HUB_IDLE_S        30u   /* a client silent in a request is cut */
-#define NR_HUB_HEARTBEAT_S   15    /* of event streams */
-#define NR_HUB_BUSY_MS       10000 /* wait for the store's write lock */
-#define NR_HUB_INVITE_DAYS   14    /* a join code's life */
-#define NR_HUB_KEY_DAYS      365   /* a joined member's key */
-#define NR_HUB_STATUS_DAYS   1     /* a TAXII status resource's life */
-#define NR_HUB_CLASS_MAX     ((size_t)64)  /* octets of sector and of size */
-#define NR_HUB_NAME_MAX      ((size_t)200) /* octets of names and titles */
-#define NR_HUB_SECRET_MAX    ((size_t)1024) /* octets of a password */
+#define NR_HUB_BODIES_MAX   ((size_t)256 << 20)
+#define NR_HUB_OBJECTS_MAX  ((size_t)10000)     /* objects of one envelope */
+#define NR_HUB_OBJECT_MAX   ((size_t)1 << 20)   /* octets of one object */
+#define NR_HUB_ARENA_MAX    ((size_t)192 << 20) /* parsing one request */
+#define NR_HUB_PAGE_MAX     ((size_t)1000)      /* objects of one page */
+#define NR_HUB_PAGE_DEFAULT ((size_t)100)
+#define NR_HUB_PAGE_OCTETS  ((size_t)32 << 20) /* a page ends early past it */
+#define NR_HUB_FILTER_MAX   ((size_t)100)      /* values of one match[..] */
+#define NR_HUB_CONNECTIONS  4096u              /* at once, all keys */
+#define NR_HUB_STREAMS_KEY  8     /* event streams of one key at once */
+#define NR_HUB_RATE         100   /* requests a second and key, sustained */
+#define NR_HUB_RATE_BURST   10    /* seconds' worth that may come at once */
+#define NR_HUB_IDLE_S       30u   /* a client silent in a request is cut */
+#define NR_HUB_HEARTBEAT_S  15    /* of event streams */
+#define NR_HUB_BUSY_MS      10000 /* wait for the store's write lock */
+#define NR_HUB_INVITE_DAYS  14    /* a join code's life */
+#define NR_HUB_KEY_DAYS     365   /* a joined member's key */
+#define NR_HUB_STATUS_DAYS  1     /* a TAXII status resource's life */
+#define NR_HUB_CLASS_MAX    ((size_t)64)   /* octets of sector and of size */
+#define NR_HUB_NAME_MAX     ((size_t)200)  /* octets of names and titles */
+#define NR_HUB_SECRET_MAX   ((size_t)1024) /* octets of a password */
 
 /* --- roles and scopes ------------------------------------------------ */
 
 enum nr_role {
     NR_ROLE_MEMBER,
-    NR_ROLE_BRIEFING, /* reads as a member does, for a government briefing */
+    NR_ROLE_BRIEFING,    /* reads as a member does, for a government briefing */
     NR_ROLE_COORDINATOR, /* sector coordinator (ISAC) */
     NR_ROLE_CSIRT,       /* national CSIRT */
     NR_ROLE_POLICE,
@@ -89,8 +89,8 @@ struct nr_hub;
 
 struct nr_hub_init {
     const char *home;
-    const char *title;   /* the hub's name; NULL: "noroshi hub" */
-    const char *address; /* HOST:PORT for join addresses; NULL: none yet */
+    const char *title;        /* the hub's name; NULL: "noroshi hub" */
+    const char *address;      /* HOST:PORT for join addresses; NULL: none yet */
     const char *const *hosts; /* further names of the certificate */
     size_t n_hosts;
     int64_t wall_s; /* the real clock: clients verify dates by theirs */
@@ -125,8 +125,7 @@ enum nr_err nr_hub_invite(struct nr_hub *hub,
 
 /* An account for Basic. NR_EEXIST, NR_ELIMIT (password too long or empty). */
 enum nr_err nr_hub_account_add(struct nr_hub *hub, struct nr_str name,
-    enum nr_role role, struct nr_str password,
-    struct nr_diag *d) NR_MUST_USE;
+    enum nr_role role, struct nr_str password, struct nr_diag *d) NR_MUST_USE;
 
 /* A further bearer key of a member or account, appended to OUT: it is stored
  * hashed and never shown again. NR_ENOTFOUND. */
@@ -183,11 +182,11 @@ struct nr_hub_serve {
     bool http;            /* plain HTTP; refused unless HOST is loopback */
     const char *cert_pem; /* own certificate chain and key; NULL: the home's */
     const char *key_pem;
-    unsigned threads; /* 0: 4 */
-    uint64_t rate;    /* requests a second and key; 0: NR_HUB_RATE */
+    unsigned threads;      /* 0: 4 */
+    uint64_t rate;         /* requests a second and key; 0: NR_HUB_RATE */
     bool without_landlock; /* sandbox/sandbox.h: by the operator's word */
     bool unconfined;       /* no sandbox: for tests under sanitizers */
-    int stop_fd;      /* serving ends when it becomes readable */
+    int stop_fd;           /* serving ends when it becomes readable */
     /* Called once, when the socket listens, with the true address; then the
      * process is confined. The text is borrowed. */
     enum nr_err (*ready)(void *ctx, const char *address, struct nr_diag *d);

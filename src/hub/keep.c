@@ -11,10 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define COPY_PAGES    256 /* a step of the online copy: writers get in between */
-#define COPY_RETRIES  2000
-#define CHECK_ARENA   ((size_t)64 << 20)
-#define FAULTS_SHOWN  ((uint64_t)100)
+#define COPY_PAGES   256 /* a step of the online copy: writers get in between */
+#define COPY_RETRIES 2000
+#define CHECK_ARENA  ((size_t)64 << 20)
+#define FAULTS_SHOWN ((uint64_t)100)
 
 static enum nr_err
 copy_pages(struct nr_db *from, struct nr_db *to, struct nr_diag *d)
@@ -307,7 +307,9 @@ enum nr_err
 nr_hub_check(struct nr_hub *hub, struct nr_hub_check *out, struct nr_buf *text,
     struct nr_diag *d)
 {
-    struct check c = { .hub = hub, .out = out, .text = text,
+    struct check c = { .hub = hub,
+        .out = out,
+        .text = text,
         .last_us = INT64_MIN };
     int64_t n = 0;
     enum nr_err err;

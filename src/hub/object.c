@@ -91,8 +91,8 @@ join_marking(struct nr_marking *m, const struct nr_json *ref)
 static struct nr_marking
 marking_of(const struct nr_json *object)
 {
-    const struct nr_json *list =
-        nr_json_get(object, NR_STR("object_marking_refs"));
+    const struct nr_json *list = nr_json_get(object,
+        NR_STR("object_marking_refs"));
     struct nr_marking m = { NR_TLP_NONE, NR_PAP_NONE };
 
     for (const struct nr_json *v = list ? list->child : NULL; v; v = v->next)
@@ -168,15 +168,17 @@ nr_object_fact(const struct nr_json *j, struct nr_bytes text,
     if (j->len > NR_HUB_OBJECT_MAX)
         return nr_fail(d, NR_ELIMIT, j->at, "object: larger than 1 MiB");
     if (!nr_json_get_str(j, NR_STR("id"), &id) ||
-        !nr_json_get_str(j, NR_STR("type"), &type) ||
-        !id_parse(id, &of_id) || !nr_str_eq(type, of_id))
+        !nr_json_get_str(j, NR_STR("type"), &type) || !id_parse(id, &of_id) ||
+        !nr_str_eq(type, of_id))
         return nr_fail(d, NR_EFORMAT, j->at,
             "object: type and id \"type--UUID\" are required (section 2.9)");
     if (nr_str_eq(type, NR_STR("bundle")))
         return nr_fail(d, NR_EFORMAT, j->at,
             "object: post the objects of a bundle, not the bundle");
-    *out = (struct nr_fact){ .kind = NR_FACT_OBJECT, .subject = id,
-        .collection = collection, .author = author->member };
+    *out = (struct nr_fact){ .kind = NR_FACT_OBJECT,
+        .subject = id,
+        .collection = collection,
+        .author = author->member };
     err = version_of(j, &out->version_us, d);
     if (err)
         return err;

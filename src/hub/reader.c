@@ -118,7 +118,8 @@ enum nr_err
 nr_reader_of(struct nr_db *db, struct nr_arena *a, int64_t member, int64_t key,
     int64_t now_us, struct nr_reader *out, struct nr_diag *d)
 {
-    struct nr_reader r = { .member = member, .key = key,
+    struct nr_reader r = { .member = member,
+        .key = key,
         .scope = NR_SCOPE_ALL };
     int64_t scope;
     enum nr_err err = NR_OK;

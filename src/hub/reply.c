@@ -133,8 +133,7 @@ written(struct nr_write *w)
 
 void
 nr_request_write(struct nr_request *q,
-    enum nr_err (*run)(struct nr_write *w, struct nr_db *db,
-        struct nr_diag *d),
+    enum nr_err (*run)(struct nr_write *w, struct nr_db *db, struct nr_diag *d),
     void (*finish)(struct nr_request *q))
 {
     q->write.run = run;

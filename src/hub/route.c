@@ -19,8 +19,8 @@ static const struct nr_route routes[] = {
     { "GET", "taxii2/root/collections/*/objects", nr_taxii_objects, R, T },
     { "POST", "taxii2/root/collections/*/objects", nr_taxii_post, W, T },
     { "GET", "taxii2/root/collections/*/objects/*", nr_taxii_object, R, T },
-    { "GET", "taxii2/root/collections/*/objects/*/versions",
-        nr_taxii_versions, R, T },
+    { "GET", "taxii2/root/collections/*/objects/*/versions", nr_taxii_versions,
+        R, T },
     { "GET", "v1/hub", nr_get_hub, 0, false },
     { "POST", "v1/join", nr_post_join, 0, false },
     { "GET", "v1/events", nr_get_events, R, false },
@@ -147,11 +147,11 @@ content_fits(struct nr_request *q)
     if (strcmp(q->route->method, "POST") != 0)
         return true;
     type = nr_str_trim(nr_str_cut(value, ';', &params));
-    if (q->route->taxii ? value.n > 0 && range_accepts(value) &&
+    if (q->route->taxii
+            ? value.n > 0 && range_accepts(value) &&
                 nr_bytes_eq_nocase(nr_bytes_of(type),
                     NR_BYTES("application/taxii+json"))
-                        : nr_bytes_eq_nocase(nr_bytes_of(type),
-                              NR_BYTES(NR_JSON_MEDIA)))
+            : nr_bytes_eq_nocase(nr_bytes_of(type), NR_BYTES(NR_JSON_MEDIA)))
         return true;
     nr_reply_error(q, 415, "Unsupported media type",
         q->route->taxii ? "Send Content-Type: " NR_TAXII "."
@@ -204,8 +204,7 @@ send_reply(struct nr_request *q)
         q->media ? q->media : NR_JSON_MEDIA);
     (void)MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
     for (size_t i = 0; i < q->n_headers; i++)
-        (void)MHD_add_response_header(r, q->header[i].name,
-            q->header[i].value);
+        (void)MHD_add_response_header(r, q->header[i].name, q->header[i].value);
     log_reply(q);
     q->replied = true;
     result = MHD_queue_response(q->conn, q->status, r);

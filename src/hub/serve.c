@@ -72,7 +72,8 @@ bind_one(const struct addrinfo *ai, const struct nr_hub_serve *conf, int *out,
     if (fd < 0)
         return nr_fail_sys(d, "serve: socket");
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+    if (bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 ||
+        listen(fd, BACKLOG) != 0) {
         enum nr_err err = nr_fail_file(d, "serve: cannot listen", conf->listen);
 
         (void)close(fd);
@@ -159,7 +160,8 @@ confine(struct nr_server *s, struct nr_diag *d)
     const char *const write[] = { s->conf->home, NULL };
     const char *const read[] = { "/dev/urandom", "/etc/localtime", NULL };
     const struct nr_sandbox sb = { .promises = NR_SANDBOX_FRONT,
-        .read = read, .write = write,
+        .read = read,
+        .write = write,
         .without_landlock = s->conf->without_landlock };
 
     return s->conf->unconfined ? NR_OK : nr_sandbox_enter(&sb, d);
@@ -187,8 +189,8 @@ raise_files(void)
 static enum nr_err
 start(struct nr_server *s, int fd, const struct files *f, struct nr_diag *d)
 {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD |
-        MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+        MHD_USE_ITC;
     struct MHD_OptionItem tls[] = {
         { MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)f->cert.p },
         { MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)f->key.p },
@@ -196,8 +198,8 @@ start(struct nr_server *s, int fd, const struct files *f, struct nr_diag *d)
             (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" },
         { MHD_OPTION_END, 0, NULL },
     };
-    enum nr_err err = nr_pool_init(&s->pool, s->db_path, threads_of(s->conf) + 1,
-        d);
+    enum nr_err err = nr_pool_init(&s->pool, s->db_path,
+        threads_of(s->conf) + 1, d);
 
     if (!err)
         err = nr_writer_start(&s->writer, s->db_path, d);

@@ -20,8 +20,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define NR_PARTS_MAX   ((size_t)8)  /* segments of a path */
-#define NR_HEADERS_MAX ((size_t)6)  /* headers of a reply */
+#define NR_PARTS_MAX   ((size_t)8) /* segments of a path */
+#define NR_HEADERS_MAX ((size_t)6) /* headers of a reply */
 #define NR_RATE_SLOTS  ((size_t)8192)
 #define NR_LOGIN_SLOTS ((size_t)256)
 #define NR_TAXII       "application/taxii+json;version=2.1"
@@ -111,10 +111,12 @@ struct nr_request {
     unsigned status; /* 0: not yet known */
     const char *media;
     struct nr_buf reply;
+
     struct {
         const char *name;
         char value[160];
     } header[NR_HEADERS_MAX];
+
     size_t n_headers;
     struct MHD_Response *stream; /* instead of REPLY */
 };
@@ -127,8 +129,7 @@ void nr_reply_error(struct nr_request *q, unsigned status, const char *title,
 /* By what a function said. */
 void nr_reply_fail(struct nr_request *q, enum nr_err err,
     const struct nr_diag *d);
-void nr_reply_header(struct nr_request *q, const char *name,
-    const char *value);
+void nr_reply_header(struct nr_request *q, const char *name, const char *value);
 /* Begin and end a JSON reply. */
 void nr_reply_open(struct nr_request *q, struct nr_json_out *o);
 void nr_reply_close(struct nr_request *q, struct nr_json_out *o,
@@ -152,8 +153,7 @@ const struct nr_json *nr_request_json(struct nr_request *q);
 
 /* Hand RUN to the writer; FINISH replies when it is durable. */
 void nr_request_write(struct nr_request *q,
-    enum nr_err (*run)(struct nr_write *w, struct nr_db *db,
-        struct nr_diag *d),
+    enum nr_err (*run)(struct nr_write *w, struct nr_db *db, struct nr_diag *d),
     void (*finish)(struct nr_request *q));
 struct nr_request *nr_request_of(struct nr_write *w);
 

@@ -116,8 +116,8 @@ nr_store_append(struct nr_db *db, const struct nr_env *env, struct nr_fact *f,
         "audience,author,tlp,pap,refs,salt,leaf,body)"
         " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
         "iitiiiiiiibbb", f->added_us, (int64_t)f->kind, f->subject,
-        f->version_us, f->collection, f->audience, f->author,
-        (int64_t)f->tlp, (int64_t)f->pap, (int64_t)f->refs, salt_view,
+        f->version_us, f->collection, f->audience, f->author, (int64_t)f->tlp,
+        (int64_t)f->pap, (int64_t)f->refs, salt_view,
         ((struct nr_bytes){ leaf, sizeof(leaf) }), f->body);
     if (!err)
         f->seq = sqlite3_last_insert_rowid(db->sql);
@@ -167,8 +167,8 @@ nr_store_audience(struct nr_db *db, const int64_t *members, size_t n,
     qsort(sorted, n, sizeof(*sorted), by_value);
     nr_sha256((struct nr_bytes){ (uint8_t *)sorted, n * sizeof(*sorted) },
         hash);
-    err = nr_db_i64(db, d, 0, out, "SELECT id FROM audience WHERE hash=?1",
-        "b", view);
+    err = nr_db_i64(db, d, 0, out, "SELECT id FROM audience WHERE hash=?1", "b",
+        view);
     if (err || *out)
         goto out;
     err = nr_db_run(db, d,
@@ -179,8 +179,8 @@ nr_store_audience(struct nr_db *db, const int64_t *members, size_t n,
         *out = sqlite3_last_insert_rowid(db->sql);
     for (size_t i = 0; !err && i < n; i++)
         err = nr_db_run(db, d,
-            "INSERT OR IGNORE INTO audience_member VALUES(?1, ?2)", "ii",
-            *out, sorted[i]);
+            "INSERT OR IGNORE INTO audience_member VALUES(?1, ?2)", "ii", *out,
+            sorted[i]);
 out:
     free(sorted);
     return err;

@@ -17,7 +17,7 @@
 enum nr_fact_kind {
     NR_FACT_OBJECT = 1, /* a STIX object version */
     NR_FACT_REPORT = 2,
-    NR_FACT_ANSWER = 3, /* a sighting with its coverage */
+    NR_FACT_ANSWER = 3,      /* a sighting with its coverage */
     NR_FACT_MEMBERSHIP = 10, /* for the hub's own record, read by nobody */
 };
 
@@ -34,7 +34,7 @@ struct nr_fact {
     int64_t version_us;    /* 0: the object has no version of its own */
     int64_t collection;    /* row; 0: none */
     int64_t audience;
-    int64_t author; /* member row; 0: the hub */
+    int64_t author;  /* member row; 0: the hub */
     enum nr_tlp tlp; /* effective: never NONE for what came from outside */
     enum nr_pap pap;
     bool refs; /* names other objects: see gate.h */
@@ -60,7 +60,7 @@ enum nr_err nr_store_append(struct nr_db *db, const struct nr_env *env,
 void nr_store_leaf(const struct nr_fact *f, struct nr_bytes salt,
     uint8_t leaf[32]);
 
-#define NR_FACT_COLUMNS                                                   \
+#define NR_FACT_COLUMNS                                                    \
     "seq,added_us,kind,subject,version_us,collection,audience,author,tlp," \
     "pap,refs,body"
 /* The fact in a row of NR_FACT_COLUMNS; borrowed until the next row. */

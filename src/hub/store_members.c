@@ -17,8 +17,11 @@ record(struct nr_db *db, const struct nr_env *env, struct nr_str pseudonym,
     int64_t now = env->now_us(env->ctx);
     struct nr_json_out o;
     struct nr_buf body;
-    struct nr_fact f = { .kind = NR_FACT_MEMBERSHIP, .subject = pseudonym,
-        .version_us = now, .tlp = NR_TLP_RED, .pap = NR_PAP_RED };
+    struct nr_fact f = { .kind = NR_FACT_MEMBERSHIP,
+        .subject = pseudonym,
+        .version_us = now,
+        .tlp = NR_TLP_RED,
+        .pap = NR_PAP_RED };
     enum nr_err err;
 
     nr_buf_init(&body, RECORD_MAX);
@@ -44,8 +47,8 @@ nr_store_member_add(struct nr_db *db, const struct nr_env *env,
     int64_t taken;
     enum nr_err err;
 
-    err = nr_db_i64(db, d, 0, &taken, "SELECT 1 FROM member WHERE name=?1",
-        "t", m->name);
+    err = nr_db_i64(db, d, 0, &taken, "SELECT 1 FROM member WHERE name=?1", "t",
+        m->name);
     if (!err && taken)
         err = nr_fail(d, NR_EEXIST, 0,
             "a member or account of that name exists (also a revoked one "
@@ -59,9 +62,8 @@ nr_store_member_add(struct nr_db *db, const struct nr_env *env,
     err = nr_db_run(db, d,
         "INSERT INTO member(name,pseudonym,role,sector,size,public_key,"
         "password,created_us) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
-        "ttitttti", m->name, nr_str_of(pseudonym), (int64_t)m->role,
-        m->sector, m->size, m->public_key, m->password,
-        env->now_us(env->ctx));
+        "ttitttti", m->name, nr_str_of(pseudonym), (int64_t)m->role, m->sector,
+        m->size, m->public_key, m->password, env->now_us(env->ctx));
     if (!err)
         *id = sqlite3_last_insert_rowid(db->sql);
     return err ? err : record(db, env, nr_str_of(pseudonym), "joined", d);
@@ -200,8 +202,8 @@ nr_store_join(struct nr_db *db, const struct nr_env *env, struct nr_str code,
     out->member = i.member;
     out->expires_us = now + NR_HUB_KEY_DAYS * NR_S_PER_DAY * NR_US_PER_S;
     if (!err)
-        err = nr_store_key_add(db, env, i.member, NR_SCOPE_ALL,
-            out->expires_us, out->key, d);
+        err = nr_store_key_add(db, env, i.member, NR_SCOPE_ALL, out->expires_us,
+            out->key, d);
     if (!err)
         err = nr_store_touch(db, d);
     nr_arena_fini(&a);

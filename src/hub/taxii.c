@@ -87,8 +87,8 @@ nr_taxii_collections(struct nr_request *q) /* [5.1] */
     nr_reply_open(q, &o);
     nr_json_open_object(&o);
     for (size_t i = 0; i < q->reader.n_rights; i++) {
-        const struct nr_right *r =
-            nr_gate_right(&q->reader, q->reader.rights[i].collection);
+        const struct nr_right *r = nr_gate_right(&q->reader,
+            q->reader.rights[i].collection);
 
         if (!r)
             continue;
@@ -206,8 +206,7 @@ each_arg(void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
     if (name.n < 6 || memcmp(name.p, "match[", 6) != 0)
         return MHD_YES;
     while (rest.n > 0 && !a->p->wrong)
-        one_match(a->p, name, nr_str_cut(rest, ',', &rest), &a->word,
-            &a->spec);
+        one_match(a->p, name, nr_str_cut(rest, ',', &rest), &a->word, &a->spec);
     return a->p->wrong ? MHD_NO : MHD_YES;
 }
 

@@ -129,10 +129,10 @@ run_post(struct nr_write *w, struct nr_db *db, struct nr_diag *d)
     put_status(q, p);
     err = nr_db_run(db, d, "DELETE FROM status WHERE added_us<?1", "i",
         now - NR_HUB_STATUS_DAYS * NR_S_PER_DAY * NR_US_PER_S);
-    return err ? err
-               : nr_db_run(db, d, "INSERT INTO status VALUES(?1,?2,?3,?4)",
-                     "tiib", nr_str_of(p->id), q->reader.member, now,
-                     nr_buf_bytes(&q->reply));
+    return err
+        ? err
+        : nr_db_run(db, d, "INSERT INTO status VALUES(?1,?2,?3,?4)", "tiib",
+              nr_str_of(p->id), q->reader.member, now, nr_buf_bytes(&q->reply));
 }
 
 static void

@@ -66,15 +66,16 @@ fill(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key,
         code = gnutls_x509_crt_set_key_usage(crt,
             GNUTLS_KEY_DIGITAL_SIGNATURE | GNUTLS_KEY_KEY_CERT_SIGN);
     if (code >= 0)
-        code = gnutls_x509_crt_set_key_purpose_oid(crt, GNUTLS_KP_TLS_WWW_SERVER,
-            0);
+        code = gnutls_x509_crt_set_key_purpose_oid(crt,
+            GNUTLS_KP_TLS_WWW_SERVER, 0);
     if (code >= 0)
         code = gnutls_x509_crt_get_key_id(crt, GNUTLS_KEYID_USE_SHA1, id,
             &id_len);
     if (code >= 0)
         code = gnutls_x509_crt_set_subject_key_id(crt, id, id_len);
-    return code < 0 ? code
-                    : gnutls_x509_crt_sign2(crt, crt, key, GNUTLS_DIG_SHA256, 0);
+    return code < 0
+        ? code
+        : gnutls_x509_crt_sign2(crt, crt, key, GNUTLS_DIG_SHA256, 0);
 }
 
 static int
@@ -139,7 +140,8 @@ check_pair(gnutls_x509_crt_t crt, struct nr_bytes key, struct nr_diag *d)
     int code = gnutls_x509_privkey_init(&k);
 
     if (code >= 0)
-        code = gnutls_x509_privkey_import2(k, &in, GNUTLS_X509_FMT_PEM, NULL, 0);
+        code = gnutls_x509_privkey_import2(k, &in, GNUTLS_X509_FMT_PEM, NULL,
+            0);
     if (code >= 0)
         code = gnutls_x509_privkey_get_key_id(k, GNUTLS_KEYID_USE_SHA256, a,
             &na);

@@ -16,8 +16,7 @@
 
 struct nr_write {
     /* In the writer's thread, inside its transaction. */
-    enum nr_err (*run)(struct nr_write *w, struct nr_db *db,
-        struct nr_diag *d);
+    enum nr_err (*run)(struct nr_write *w, struct nr_db *db, struct nr_diag *d);
     /* In the writer's thread, after the commit; W is the caller's again. */
     void (*done)(struct nr_write *w);
     enum nr_err err;
