@@ -210,7 +210,8 @@ static size_t
 zst_step(struct nr_decode *c, uint8_t *p, size_t n)
 {
     ZSTD_inBuffer in = { c->raw, c->raw_n, c->raw_at };
-    ZSTD_outBuffer out = { p, n, 0 };
+    void *to = p;
+    ZSTD_outBuffer out = { to, n, 0 };
     size_t r = ZSTD_decompressStream(c->zs, &out, &in);
 
     c->raw_at = in.pos;

@@ -326,6 +326,20 @@ drop_skipped(struct nr_input *in)
     consume(in);
 }
 
+/* One step of reading; 0 octets: the end, or a failure in in->fault. */
+static size_t
+more(struct nr_input *in)
+{
+    size_t got = 0;
+
+    if (!in->begun)
+        return begin(in, &in->fault) == NR_OK && in->begun ? 1 : 0;
+    if (text_read(in, in->buf + in->n, in->cap - in->n, &got, &in->fault))
+        return 0;
+    in->n += got;
+    return got;
+}
+
 /*
  * Read until the buffer holds a whole line (and a block's worth of them, when
  * reading does not wait), a line too long to hold, or the end.
@@ -336,32 +350,15 @@ fill(struct nr_input *in)
     size_t seen = 0; /* octets that hold no LF */
     bool lf = false;
 
-    in->ended = false;
-    while (!in->fault.err) {
-        size_t got = 0;
-
+    for (in->ended = false; !in->ended; in->ended = in->fault.err != NR_OK) {
         if (!lf && in->n > seen)
             lf = memchr(in->buf + seen, '\n', in->n - seen) != NULL;
         seen = in->n;
-        if (in->n > NR_LINE_MAX && (in->n >= in->block || !lf))
+        if (lf ? in->n >= in->block || in->code.short_read
+               : in->n > NR_LINE_MAX)
             return;
-        if (lf && (in->n >= in->block || in->code.short_read))
-            return;
-        if (!in->begun && (begin(in, &in->fault) != NR_OK || in->begun))
-            got = 1;
-        else if (in->begun &&
-            text_read(in, in->buf + in->n, in->cap - in->n, &got, &in->fault) ==
-                NR_OK)
-            in->n += got;
-        if (got == 0 && !in->fault.err) {
-            in->ended = true;
-            if (has_shrunk(in))
-                (void)nr_fail_name(&in->fault, NR_ETRUNC,
-                    "input: became shorter while it was read; what was read "
-                    "stands",
-                    in->name);
-            return;
-        }
+        if (in->fault.err || more(in) == 0)
+            break;
         if (in->skip) {
             drop_skipped(in);
             seen = 0;
@@ -369,6 +366,10 @@ fill(struct nr_input *in)
         }
     }
     in->ended = true;
+    if (!in->fault.err && has_shrunk(in))
+        (void)nr_fail_name(&in->fault, NR_ETRUNC,
+            "input: became shorter while it was read; what was read stands",
+            in->name);
 }
 
 /* White space, controls, quotes and angle brackets end every token. */

@@ -291,14 +291,14 @@ nr_message_cef(struct nr_logfile *f, struct nr_bytes msg, struct nr_record *r)
 bool
 nr_message_leef(struct nr_logfile *f, struct nr_bytes msg, struct nr_record *r)
 {
-    struct nr_bytes rest = msg, b;
+    struct nr_bytes rest = msg;
     uint8_t sep = '\t';
 
     for (size_t i = 0; i < 5; i++)
         (void)nr_until(&rest, '|');
-    b = rest;
     if (nr_bytes_starts(msg, NR_BYTES("LEEF:2"))) {
-        b = nr_until(&rest, '|');
+        struct nr_bytes b = nr_until(&rest, '|');
+
         if (b.n == 1)
             sep = b.p[0];
     }

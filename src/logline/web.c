@@ -203,7 +203,7 @@ bool
 nr_parse_web_error(struct nr_logfile *f, struct nr_bytes line,
     struct nr_record *r)
 {
-    struct nr_bytes rest = line;
+    struct nr_bytes rest;
     size_t n;
 
     if (line.n && line.p[0] == '[') {
