@@ -101,6 +101,7 @@ struct nr_feed_stats {
     uint64_t taken;   /* became or joined an indicator */
     uint64_t flagged; /* of these: a warninglist spoke */
     uint64_t unmatchable, refused;
+    uint64_t others;     /* STIX objects that are no indicators */
     uint64_t indicators; /* distinct so far */
 };
 
@@ -112,6 +113,34 @@ enum nr_err nr_feed_build(struct nr_feed *f, int64_t now_s,
     struct nr_watchlist **out, struct nr_diag *d) NR_MUST_USE;
 enum nr_err nr_feed_write(struct nr_feed *f, const char *path, int64_t now_s,
     struct nr_diag *d) NR_MUST_USE;
+
+/* --- fetching ------------------------------------------------------------ */
+
+#define NR_FEED_FETCH_S    120L            /* for one document */
+#define NR_FEED_CONNECT_S  10L             /* to be connected */
+#define NR_FEED_EVENTS_MAX ((size_t)20000) /* events of a MISP feed */
+#define NR_FEED_TAG_MAX    ((size_t)256)   /* octets of a validator with NUL */
+
+/* Where a feed is, and what was there last time. */
+struct nr_feed_where {
+    const char *at; /* file, directory, or http:// or https:// address */
+    enum nr_feed_format format;
+    char etag[NR_FEED_TAG_MAX];     /* as the server said; "" unknown */
+    char modified[NR_FEED_TAG_MAX]; /* Last-Modified; "" unknown */
+};
+
+/*
+ * Take all that stands at W into F. A directory or an address ending in "/" or
+ * "/manifest.json" is a MISP feed: its manifest, then each event it names. An
+ * address that says "not modified" to the validators in W sets *UNCHANGED and
+ * adds nothing; else the validators are renewed. curl_global_init() must have
+ * been called. NR_ESYS (no answer, with curl's words), NR_ENOTFOUND,
+ * NR_EDENIED, NR_EBUSY (by status), NR_ELIMIT, and as nr_feed_add_bytes.
+ */
+enum nr_err nr_feed_pull(struct nr_feed *f, struct nr_feed_where *w,
+    bool *unchanged, struct nr_diag *d) NR_MUST_USE;
+
+/* --- lists of commands --------------------------------------------------- */
 
 /*
  * What every command does with its LIST arguments: create with CONF, add each

@@ -44,6 +44,11 @@ static const struct {
     PATH("file:hashes.SHA256", FIXED, NR_KIND_SHA256),
     PATH("file:hashes.'SHA-512'", FIXED, NR_KIND_SHA512),
     PATH("file:hashes.SHA512", FIXED, NR_KIND_SHA512),
+    /* As the OASIS examples and older exporters write them. */
+    PATH("file:hashes.md5", FIXED, NR_KIND_MD5),
+    PATH("file:hashes.sha1", FIXED, NR_KIND_SHA1),
+    PATH("file:hashes.sha256", FIXED, NR_KIND_SHA256),
+    PATH("file:hashes.sha512", FIXED, NR_KIND_SHA512),
     PATH("file:hashes[*]", BY_LENGTH, NR_KIND_MD5),
     PATH("artifact:hashes.MD5", FIXED, NR_KIND_MD5),
     PATH("artifact:hashes.'SHA-1'", FIXED, NR_KIND_SHA1),

@@ -1,0 +1,344 @@
+#include "feed/take.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NOTES_MEMORY ((size_t)64 << 20)
+#define READ_STEP    ((size_t)1 << 16)
+
+static const char *const format_names[] = {
+    [NR_FEED_AUTO] = "auto",
+    [NR_FEED_STIX] = "stix",
+    [NR_FEED_MISP] = "misp",
+    [NR_FEED_CSV] = "csv",
+    [NR_FEED_TEXT] = "text",
+    [NR_FEED_COMPILED] = "compiled",
+};
+
+const char *
+nr_feed_format_name(enum nr_feed_format f)
+{
+    return format_names[f];
+}
+
+bool
+nr_feed_format_from_name(struct nr_str s, enum nr_feed_format *out)
+{
+    for (int i = NR_FEED_AUTO; i <= NR_FEED_COMPILED; i++)
+        if (nr_str_eq(s, nr_str_of(format_names[i]))) {
+            *out = (enum nr_feed_format)i;
+            return true;
+        }
+    return false;
+}
+
+struct nr_feed *
+nr_feed_create(const struct nr_feed_conf *conf)
+{
+    struct nr_feed *f = calloc(1, sizeof(*f));
+
+    if (!f)
+        return NULL;
+    f->conf = *conf;
+    nr_arena_init(&f->a, NOTES_MEMORY);
+    nr_buf_init(&f->key, NR_KEY_MAX * 2);
+    nr_buf_init(&f->text, NR_KEY_MAX * 2);
+    nr_buf_init(&f->quote, NR_WATCHLIST_TEXT_MAX);
+    f->builder = nr_watchlist_builder_create(conf->seed);
+    if (f->builder)
+        return f;
+    nr_feed_destroy(f);
+    return NULL;
+}
+
+void
+nr_feed_destroy(struct nr_feed *f)
+{
+    if (!f)
+        return;
+    nr_watchlist_builder_destroy(f->builder);
+    nr_buf_fini(&f->key);
+    nr_buf_fini(&f->text);
+    nr_buf_fini(&f->quote);
+    free(f->notes);
+    nr_arena_fini(&f->a);
+    free(f);
+}
+
+void
+nr_feed_stats(const struct nr_feed *f, struct nr_feed_stats *out)
+{
+    *out = f->stats;
+    out->indicators = nr_watchlist_builder_count(f->builder);
+}
+
+const struct nr_feed_note *
+nr_feed_notes(const struct nr_feed *f, size_t *n)
+{
+    *n = f->n_notes;
+    return f->notes;
+}
+
+/* --- recognising and reading ------------------------------------------ */
+
+static struct nr_bytes
+without_bom(struct nr_bytes in)
+{
+    if (nr_bytes_starts(in, NR_BYTES("\xef\xbb\xbf")))
+        return nr_bytes_sub(in, 3, in.n);
+    return in;
+}
+
+static bool
+holds(struct nr_bytes in, const char *word)
+{
+    return memmem(in.p, in.n, word, strlen(word)) != NULL;
+}
+
+/* Which JSON: what MISP calls its parts stands near the head. */
+static enum nr_feed_format
+which_json(struct nr_bytes in)
+{
+    struct nr_bytes head = nr_bytes_sub(in, 0, in.n < 4096 ? in.n : 4096);
+
+    if (holds(head, "\"Event\"") || holds(head, "\"Attribute\"") ||
+        holds(head, "\"Orgc\"") || holds(head, "\"analysis\""))
+        return NR_FEED_MISP;
+    return NR_FEED_STIX;
+}
+
+enum nr_feed_format
+nr_feed_recognise(struct nr_bytes whole)
+{
+    struct nr_bytes in = without_bom(whole);
+    size_t i = 0;
+    char delimiter;
+
+    if (nr_watchlist_is_one(in))
+        return NR_FEED_COMPILED;
+    while (i < in.n && nr_is_space(in.p[i]))
+        i++;
+    if (i < in.n && in.p[i] == '{')
+        return which_json(in);
+    if (i < in.n && in.p[i] == '[') {
+        for (i++; i < in.n && nr_is_space(in.p[i]);)
+            i++;
+        /* "[.]evil", "[options]" of AsciiDoc are no JSON */
+        if (i == in.n || in.p[i] == '{' || in.p[i] == '"' || in.p[i] == ']')
+            return which_json(in);
+    }
+    return nr_csv_recognise(in, &delimiter) ? NR_FEED_CSV : NR_FEED_TEXT;
+}
+
+/* UTF-16 with a byte order mark to UTF-8; spreadsheets write it. */
+static enum nr_err
+from_utf16(struct nr_bytes in, struct nr_buf *out)
+{
+    bool be = in.p[0] == 0xfe;
+
+    for (size_t i = 2; i + 1 < in.n; i += 2) {
+        uint32_t c = be ? (uint32_t)in.p[i] << 8 | in.p[i + 1]
+                        : (uint32_t)in.p[i + 1] << 8 | in.p[i];
+
+        if (c >= 0xd800 && c < 0xdc00 && i + 3 < in.n) {
+            uint32_t lo = be ? (uint32_t)in.p[i + 2] << 8 | in.p[i + 3]
+                             : (uint32_t)in.p[i + 3] << 8 | in.p[i + 2];
+
+            if (lo >= 0xdc00 && lo < 0xe000) {
+                c = 0x10000 + ((c - 0xd800) << 10) + (lo - 0xdc00);
+                i += 2;
+            }
+        }
+        if (c >= 0xd800 && c < 0xe000)
+            c = 0xfffd;
+        if (c < 0x80) {
+            nr_buf_put_c(out, (char)c);
+        } else if (c < 0x800) {
+            nr_buf_put_c(out, (char)(0xc0 | c >> 6));
+            nr_buf_put_c(out, (char)(0x80 | (c & 0x3f)));
+        } else {
+            if (c < 0x10000) {
+                nr_buf_put_c(out, (char)(0xe0 | c >> 12));
+            } else {
+                nr_buf_put_c(out, (char)(0xf0 | c >> 18));
+                nr_buf_put_c(out, (char)(0x80 | (c >> 12 & 0x3f)));
+            }
+            nr_buf_put_c(out, (char)(0x80 | (c >> 6 & 0x3f)));
+            nr_buf_put_c(out, (char)(0x80 | (c & 0x3f)));
+        }
+    }
+    return out->err;
+}
+
+static enum nr_err
+add_compiled(struct nr_feed *f, struct nr_bytes in, struct nr_diag *d)
+{
+    struct nr_watchlist *w = NULL;
+    enum nr_err err = nr_watchlist_decode(in, &w, d);
+
+    for (size_t i = 0; !err && i < nr_watchlist_count(w); i++) {
+        struct nr_indicator ind = nr_watchlist_get(w, i);
+
+        f->stats.values++;
+        f->stats.taken++;
+        f->stats.flagged += ind.warn.n > 0;
+        for (size_t k = 0; !err && k < ind.n_claims; k++) {
+            ind.said = nr_watchlist_claim(w, i, k);
+            err = nr_watchlist_add(f->builder, &ind, d);
+        }
+    }
+    nr_watchlist_close(w);
+    return err;
+}
+
+static enum nr_err
+add_utf8(struct nr_feed *f, struct nr_bytes whole, enum nr_feed_format format,
+    struct nr_diag *d)
+{
+    struct nr_bytes in = without_bom(whole);
+
+    if (format == NR_FEED_AUTO)
+        format = nr_feed_recognise(in);
+    switch (format) {
+    case NR_FEED_COMPILED:
+        return add_compiled(f, in, d);
+    case NR_FEED_CSV:
+        return nr_feed_csv(f, in, d);
+    case NR_FEED_STIX:
+    case NR_FEED_MISP:
+        return nr_feed_json(f, in, format, d);
+    case NR_FEED_TEXT:
+    case NR_FEED_AUTO:
+        break;
+    }
+    return nr_feed_text(f, in, d);
+}
+
+enum nr_err
+nr_feed_add_bytes(struct nr_feed *f, const char *name, struct nr_bytes in,
+    enum nr_feed_format format, struct nr_diag *d)
+{
+    struct nr_str file = nr_str_of(name);
+    char *copy = nr_new(&f->a, char, file.n + 1);
+    struct nr_buf text;
+    enum nr_err err = NR_OK;
+
+    if (in.n > NR_FEED_FILE_MAX)
+        return nr_fail_name(d, NR_ELIMIT, "feed: source is longer than 1 GiB",
+            name);
+    if (!copy)
+        return nr_fail(d, NR_ENOMEM, 0, "feed: out of memory");
+    memcpy(copy, file.p, file.n);
+    f->file = (struct nr_str){ copy, file.n };
+    f->stats.sources++;
+    nr_buf_init(&text, NR_FEED_FILE_MAX * 2);
+    if (nr_bytes_starts(in, NR_BYTES("\xff\xfe")) ||
+        nr_bytes_starts(in, NR_BYTES("\xfe\xff"))) {
+        err = from_utf16(in, &text);
+        in = nr_buf_bytes(&text);
+    }
+    if (err)
+        (void)nr_fail(d, err, 0, "feed: out of memory");
+    else
+        err = add_utf8(f, in, format, d);
+    if (err)
+        nr_diag_add_name(d, name);
+    nr_buf_fini(&text);
+    return err;
+}
+
+static enum nr_err
+read_stream(int fd, struct nr_buf *out, const char *path, struct nr_diag *d)
+{
+    for (;;) {
+        size_t before = out->n;
+        uint8_t *to = nr_buf_extend(out, READ_STEP);
+        ssize_t n;
+
+        if (!to)
+            return nr_fail_name(d, out->err,
+                "feed: source is longer than 1 GiB, or out of memory", path);
+        do
+            n = read(fd, to, READ_STEP);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+            return nr_fail_file(d, "feed: cannot read", path);
+        out->n = before + (size_t)n;
+        if (n == 0)
+            return NR_OK;
+    }
+}
+
+enum nr_err
+nr_feed_add_path(struct nr_feed *f, const char *path,
+    enum nr_feed_format format, struct nr_diag *d)
+{
+    const char *base = strrchr(path, '/');
+    bool is_stdin = strcmp(path, "-") == 0;
+    int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    struct nr_buf text;
+    enum nr_err err;
+
+    if (fd < 0) {
+        err = errno == ENOENT ? NR_ENOTFOUND : NR_ESYS;
+        (void)nr_fail_file(d, "feed: cannot open", path);
+        return err;
+    }
+    nr_buf_init(&text, NR_FEED_FILE_MAX + READ_STEP);
+    err = read_stream(fd, &text, path, d);
+    if (!err)
+        err = nr_feed_add_bytes(f,
+            is_stdin              ? "standard input"
+                : base && base[1] ? base + 1
+                                  : path,
+            nr_buf_bytes(&text), format, d);
+    nr_buf_fini(&text);
+    if (!is_stdin)
+        (void)close(fd);
+    return err;
+}
+
+enum nr_err
+nr_feed_build(struct nr_feed *f, int64_t now_s, struct nr_watchlist **out,
+    struct nr_diag *d)
+{
+    return nr_watchlist_build(f->builder, now_s, out, d);
+}
+
+enum nr_err
+nr_feed_write(struct nr_feed *f, const char *path, int64_t now_s,
+    struct nr_diag *d)
+{
+    return nr_watchlist_write(f->builder, path, now_s, d);
+}
+
+enum nr_err
+nr_feed_load_list(const char *const *paths, size_t n,
+    const struct nr_feed_conf *conf, int64_t now_s, struct nr_watchlist **out,
+    struct nr_feed_stats *stats, struct nr_diag *d)
+{
+    struct nr_feed *f = nr_feed_create(conf);
+    enum nr_err err = NR_OK;
+
+    if (!f)
+        return nr_fail(d, NR_ENOMEM, 0, "feed: out of memory");
+    for (size_t i = 0; i < n && !err; i++)
+        err = nr_feed_add_path(f, paths[i], NR_FEED_AUTO, d);
+    if (!err && stats)
+        nr_feed_stats(f, stats);
+    if (!err && !nr_watchlist_builder_count(f->builder))
+        err = nr_fail_name(d, NR_EFORMAT,
+            "feed: no indicator found (STIX, MISP, CSV, text, kind<TAB>value "
+            "and compiled lists are read)",
+            n ? paths[0] : "");
+    if (!err)
+        err = nr_feed_build(f, now_s, out, d);
+    nr_feed_destroy(f);
+    return err;
+}
