@@ -4,9 +4,13 @@
 static const struct cli_command commands[] = {
     { "archive", cmd_archive, "keep logs: add, ls, stat, verify, prune" },
     { "hunt", cmd_hunt, "ask the archive about indicators" },
+    { "feed", cmd_feed, "lists of others, fetched again and again" },
+    { "import", cmd_import, "compile lists of others into one" },
     { "init", cmd_init, "make a home for this organisation" },
     { "join", cmd_join, "join a hub by the address it gave out" },
     { "outbox", cmd_outbox, "see and decide what leaves" },
+    { "picture", cmd_picture, "how far a report reaches" },
+    { "report", cmd_report, "report an intrusion in five questions" },
     { "status", cmd_status, "how this home stands" },
     { NULL, NULL, NULL },
 };

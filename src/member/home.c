@@ -22,7 +22,10 @@ static const char first_config[] =
     "share = auto\n"
     "#\n"
     "# Values and ranges that warninglists shall not flag here.\n"
-    "#allow = 192.0.2.0/24\n";
+    "#allow = 192.0.2.0/24\n"
+    "#\n"
+    "# Our own domains: never in what a report shows to others.\n"
+    "#domain = example.jp\n";
 
 static const char *const dirs[] = { NR_HOME_HUB, NR_HOME_INBOX, NR_HOME_DONE,
     NR_HOME_OUTBOX, "outbox/pending", "outbox/held", "outbox/sent",
@@ -72,6 +75,7 @@ static const struct {
     { { "warninglists", 12 }, is_there, "config: warninglists is a directory" },
     { { "memory", 6 }, is_megabytes,
         "config: memory is 8 to 65536 (megabytes for reading logs)" },
+    { { "domain", 6 }, is_there, "config: domain is one of our own" },
     { { "sector", 6 }, is_there, "config: sector is a word" },
     { { "size", 4 }, is_there, "config: size is a word" },
 };

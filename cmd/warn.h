@@ -1,0 +1,18 @@
+/* The warninglists of a command. */
+#ifndef WARN_H
+#define WARN_H
+
+#include "cli.h"
+
+struct nr_warnlists;
+
+/*
+ * Load warninglists from DIR; NULL: from where "warninglists" of the home's
+ * config says, else HOME/warninglists, else the installed ones. What "allow" of the home's config
+ * names is excepted. When there are none at all *OUT is NULL, and a warning is
+ * printed unless DIR is "none".
+ */
+enum nr_err warn_load(const struct cli *cli, const char *dir,
+    struct nr_warnlists **out, struct nr_diag *d) NR_MUST_USE;
+
+#endif
