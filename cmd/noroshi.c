@@ -2,6 +2,7 @@
 #include "cmds.h"
 
 static const struct cli_command commands[] = {
+    { "agent", cmd_agent, "stay connected and answer what is asked" },
     { "archive", cmd_archive, "keep logs: add, ls, stat, verify, prune" },
     { "hunt", cmd_hunt, "ask the archive about indicators" },
     { "feed", cmd_feed, "lists of others, fetched again and again" },

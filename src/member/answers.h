@@ -13,7 +13,7 @@
 
 /* Memory of the index: a million indicators. */
 #define NR_ANSWERS_MEMORY ((size_t)256 << 20)
-#define NR_STIX_ID_MAX    ((size_t)256) /* octets of an id that we answer */
+#define NR_ANSWER_ID_MAX  ((size_t)256) /* octets of an id that we answer */
 
 struct nr_known {
     struct nr_str id;    /* of the indicator; owned by the log */

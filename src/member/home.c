@@ -13,6 +13,8 @@ static const char first_config[] =
     "# What the agent follows: a file, a pattern or a directory, repeated.\n"
     "#source = /var/log/squid/access.log\n"
     "#source = /var/log/nginx/*.log\n"
+    "# New lines enter the archive at most every N seconds.\n"
+    "#ingest = 60\n"
     "# Zone of log times that name none.\n"
     "#tz = +0900\n"
     "#\n"
@@ -29,7 +31,8 @@ static const char first_config[] =
 
 static const char *const dirs[] = { NR_HOME_HUB, NR_HOME_INBOX, NR_HOME_DONE,
     NR_HOME_OUTBOX, "outbox/pending", "outbox/held", "outbox/sent",
-    "outbox/dropped", "watchlist", "lists", NR_HOME_ARCHIVE, NR_HOME_RUN };
+    "outbox/dropped", NR_HOME_WATCHLIST, "lists", NR_HOME_ARCHIVE,
+    NR_HOME_RUN };
 
 static bool
 is_share(struct nr_str v)
@@ -56,6 +59,14 @@ is_megabytes(struct nr_str v)
 }
 
 static bool
+is_seconds(struct nr_str v)
+{
+    uint64_t n;
+
+    return nr_str_to_u64(v, &n) && n >= 1 && n <= (uint64_t)NR_S_PER_DAY;
+}
+
+static bool
 is_there(struct nr_str v)
 {
     return v.n > 0;
@@ -76,6 +87,8 @@ static const struct {
     { { "memory", 6 }, is_megabytes,
         "config: memory is 8 to 65536 (megabytes for reading logs)" },
     { { "domain", 6 }, is_there, "config: domain is one of our own" },
+    { { "ingest", 6 }, is_seconds,
+        "config: ingest is 1 to 86400 (seconds between two readings)" },
     { { "sector", 6 }, is_there, "config: sector is a word" },
     { { "size", 4 }, is_there, "config: size is a word" },
 };
@@ -160,7 +173,7 @@ nr_config_read(struct nr_arena *a, const char *dir, struct nr_config *out,
     struct nr_diag *d)
 {
     char path[NR_PATH_MAX];
-    struct nr_bytes in;
+    struct nr_bytes in = { 0 };
     enum nr_err err = nr_path_join(path, dir, NR_HOME_CONFIG, d);
 
     if (!err)
@@ -300,7 +313,7 @@ nr_identity_read(const char *dir, struct nr_ed25519 *out, struct nr_diag *d)
     char path[NR_PATH_MAX];
     uint8_t seed[NR_ED25519_SEED_LEN];
     struct nr_arena a;
-    struct nr_bytes in;
+    struct nr_bytes in = { 0 };
     enum nr_err err = nr_path_join(path, dir, NR_HOME_IDENTITY, d);
 
     nr_arena_init(&a, NR_SMALL_MEMORY);

@@ -246,6 +246,8 @@ nr_http_exchange(struct nr_http *h, const struct nr_http_request *req,
     ok = ok && n > 0 && (size_t)n < sizeof(url);
     ok = ok && !curl_easy_setopt(c, CURLOPT_URL, url);
     ok = ok && !curl_easy_setopt(c, CURLOPT_TIMEOUT, NR_HTTP_REQUEST_S);
+    ok = ok && !curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    ok = ok && !curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, NR_HTTP_STALL_S);
     ok = ok && !curl_easy_setopt(c, CURLOPT_HTTPHEADER, list);
     ok = ok && !curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
     ok = ok && !curl_easy_setopt(c, CURLOPT_WRITEDATA, out);

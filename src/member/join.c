@@ -271,7 +271,7 @@ nr_member_join(const char *home, struct nr_str address, struct nr_diag *d)
     struct nr_ed25519 key;
     struct nr_http *h = NULL;
     struct nr_arena a;
-    struct nr_str pem;
+    struct nr_str pem = { 0 };
     int lock = -1;
     enum nr_err err;
 
@@ -315,7 +315,7 @@ read_hub_file(struct nr_arena *a, const char *home, const char *name,
     struct nr_str *out, struct nr_diag *d)
 {
     char path[NR_PATH_MAX];
-    struct nr_bytes in;
+    struct nr_bytes in = { 0 };
     enum nr_err err = nr_path_join(path, home, name, d);
 
     if (!err)

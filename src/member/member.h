@@ -33,7 +33,7 @@
 #define NR_HOME_INBOX     "inbox"
 #define NR_HOME_DONE      "inbox/done"
 #define NR_HOME_OUTBOX    "outbox"
-#define NR_HOME_WATCHLIST "watchlist/hub.nrw" /* compiled from the hub */
+#define NR_HOME_WATCHLIST "watchlist" /* hub.nrw: compiled from the hub */
 #define NR_HOME_ARCHIVE   "archive"
 #define NR_HOME_ANSWERS   "answers.jsonl"
 #define NR_HOME_LOG       "log"
@@ -147,6 +147,7 @@ enum nr_err nr_outbox_move(const char *home, const char *id, enum nr_box from,
 
 #define NR_HTTP_CONNECT_S  10L                /* to be connected */
 #define NR_HTTP_REQUEST_S  120L               /* for a whole exchange */
+#define NR_HTTP_STALL_S    30L                /* without an octet in it */
 #define NR_HTTP_SILENCE_S  45L                /* of an event stream: 3 beats */
 #define NR_HTTP_BODY_MAX   ((size_t)64 << 20) /* octets of an answer, default */
 #define NR_HTTP_HEADER_MAX ((size_t)128)      /* octets kept of a header */

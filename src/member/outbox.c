@@ -192,7 +192,7 @@ nr_outbox_read(struct nr_arena *a, const char *home, enum nr_box box,
     char path[NR_PATH_MAX];
     const struct nr_json *j = NULL;
     struct nr_item item = { 0 };
-    struct nr_bytes in;
+    struct nr_bytes in = { 0 };
     enum nr_err err = item_path(path, home, box, nr_str_of(id), d);
 
     if (!err)

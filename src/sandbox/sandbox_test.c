@@ -350,8 +350,10 @@ child(int profile, const struct scene *s, bool confined)
 {
     int wrong = 0;
 
-    if (confined && !enter(profile, s))
+    if (confined && !enter(profile, s)) {
+        (void)fflush(stdout);
         return 255;
+    }
     for (size_t i = 0; i < N_PROBES; i++) {
         bool may = probes[i].may & OF(profile);
         int e = probes[i].run(s);
