@@ -3,7 +3,7 @@
  * property, of which form, and whether it must be there; reading and writing
  * are two walks over the same table, so they cannot differ.
  */
-#include "stix/stix.h"
+#include "stix/check.h"
 
 enum form { STR, STRS, TIME, BOOL, INT, TREE };
 
@@ -138,21 +138,6 @@ read_fields(struct nr_arena *a, const struct nr_json *object,
     return err;
 }
 
-static bool
-is_observable_type(struct nr_str type)
-{
-    static const char *const types[] = { "artifact", "autonomous-system",
-        "directory", "domain-name", "email-addr", "email-message", "file",
-        "ipv4-addr", "ipv6-addr", "mac-addr", "mutex", "network-traffic",
-        "process", "software", "url", "user-account", "windows-registry-key",
-        "x509-certificate" };
-
-    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
-        if (nr_str_eq(type, nr_str_of(types[i])))
-            return true;
-    return false;
-}
-
 enum nr_err
 nr_stix_head_read(struct nr_arena *a, const struct nr_json *object,
     struct nr_stix_head *out, struct nr_diag *d)
@@ -173,7 +158,7 @@ nr_stix_head_read(struct nr_arena *a, const struct nr_json *object,
     err = read_fields(a, object, &head_shape, &h, d);
     if (err)
         return err;
-    h.spec_version = is_observable_type(h.type) ? NR_STR("2.1") : NR_STR("2.0");
+    h.spec_version = stix_is_observable(h.type) ? NR_STR("2.1") : NR_STR("2.0");
     (void)nr_json_get_str(object, NR_STR("spec_version"), &h.spec_version);
     h.version_us = h.modified_us != NR_TIME_NONE ? h.modified_us : h.created_us;
     h.marking = nr_stix_marking(object, NULL, NULL, &h.unknown_markings);

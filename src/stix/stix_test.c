@@ -137,6 +137,7 @@ marking_vectors(void **state)
              load(&a, "tlp/tlp1-marking-definitions.json")->child;
          j; j = j->next, i++) {
         assert_int_equal(nr_marking_of_definition(j).tlp, one[i]);
+        assert_int_equal(nr_stix_check(j, NULL), NR_OK);
     }
     assert_int_equal(i, 4);
     i = 0;
@@ -150,6 +151,7 @@ marking_vectors(void **state)
         struct nr_str id;
 
         assert_int_equal(nr_marking_of_definition(j).tlp, level);
+        assert_int_equal(nr_stix_check(j, NULL), NR_OK);
         assert_int_equal(nr_marking_of_definition(j).pap, NR_PAP_NONE);
         assert_true(nr_json_get_str(j, NR_STR("id"), &id));
         assert_true(nr_str_eq(id, nr_tlp_id(level)));
@@ -277,6 +279,7 @@ marking_of_objects(void **state)
 }
 
 int stix_object_tests(const char *testdata);
+int stix_check_tests(const char *testdata);
 
 int
 main(int argc, char **argv)
@@ -294,5 +297,7 @@ main(int argc, char **argv)
     dir = argc > 1 ? argv[1] : ".";
     if (cmocka_run_group_tests_name("stix ids", tests, NULL, NULL))
         return EXIT_FAILURE;
-    return stix_object_tests(dir);
+    if (stix_object_tests(dir))
+        return EXIT_FAILURE;
+    return stix_check_tests(dir);
 }
