@@ -410,7 +410,7 @@ setup(void **state)
     (void)state;
     if (!mkdtemp(dir))
         return -1;
-    return nr_path_join(store, dir, "store", NULL);
+    return nr_path_join(store, dir, "store", NULL) ? -1 : 0;
 }
 
 static int

@@ -44,13 +44,24 @@ nr_archive_window(const struct nr_indicator *i, int64_t now_s, int64_t oldest)
         nr_day_of(to) + NR_COVERAGE_DAYS };
 }
 
+/* Days 8 * AT to 8 * AT + 7 on which a kind of KINDS has lines. */
+static uint8_t
+days_of(const struct nr_archive *a, uint32_t kinds, size_t at)
+{
+    uint8_t v = 0;
+
+    for (uint32_t k = kinds; k != 0; k &= k - 1) {
+        const uint8_t *days = a->days[__builtin_ctz(k)];
+
+        v |= days ? days[at] : 0;
+    }
+    return v;
+}
+
 static bool
 is_covered(const struct nr_archive *a, uint32_t kinds, int64_t day)
 {
-    for (uint32_t k = kinds; k != 0; k &= k - 1)
-        if (store_has_day(a, (unsigned)__builtin_ctz(k), day))
-            return true;
-    return false;
+    return (days_of(a, kinds, (size_t)day / 8) >> (day % 8) & 1) != 0;
 }
 
 /* The part of W that the archive can know at all. */
@@ -144,12 +155,15 @@ nr_archive_present(const struct nr_archive *a, uint32_t kinds)
 {
     struct nr_archive_presence p = { .range = { 1, 0 } };
 
-    for (int64_t day = 0; day < SEG_DAYS; day++) {
-        if (!is_covered(a, kinds, day))
+    for (size_t at = 0; at < STORE_DAYS_OCTETS; at++) {
+        uint8_t v = days_of(a, kinds, at);
+
+        if (v == 0)
             continue;
-        if (p.days++ == 0)
-            p.range.from = day;
-        p.range.to = day;
+        if (p.days == 0)
+            p.range.from = (int64_t)at * 8 + __builtin_ctz(v);
+        p.range.to = (int64_t)at * 8 + 31 - __builtin_clz(v);
+        p.days += (uint64_t)__builtin_popcount(v);
     }
     return p;
 }

@@ -100,6 +100,46 @@ count_days(struct pass *p, struct sum *all)
         all[v[i].indicator].days += i == 0 || by_day(&v[i - 1], &v[i]) != 0;
 }
 
+/* Coverage and gaps of a window: the same for many indicators of a list, so
+ * the last one of each set of kinds is kept. */
+struct looked {
+    uint32_t kinds;
+    struct nr_days window;
+    double coverage;
+    const struct nr_days *gaps;
+    size_t n_gaps;
+};
+
+#define LOOKED 8 /* more than nr_archive_needs() has answers */
+
+static enum nr_err
+look(struct nr_archive *a, struct looked *kept, struct nr_arena *arena,
+    struct nr_answer *x)
+{
+    struct looked *l = kept;
+    uint64_t covered;
+    enum nr_err err;
+
+    while (l->kinds != x->kinds && l->kinds != 0 && l < kept + LOOKED - 1)
+        l++;
+    if (l->kinds != x->kinds || l->window.from != x->window.from ||
+        l->window.to != x->window.to || x->kinds == 0) {
+        int64_t days = x->window.to - x->window.from + 1;
+
+        *l = (struct looked){ .kinds = x->kinds, .window = x->window };
+        covered = store_covered(a, x->kinds, x->window);
+        if (days > 0)
+            l->coverage = (double)covered / (double)days;
+        err = store_gaps(a, x->kinds, x->window, arena, &l->gaps, &l->n_gaps);
+        if (err)
+            return err;
+    }
+    x->coverage = l->coverage;
+    x->gaps = l->gaps;
+    x->n_gaps = l->n_gaps;
+    return NR_OK;
+}
+
 static enum nr_err
 answer(struct nr_archive *a, const struct nr_indicator *const *ind, size_t n,
     const struct nr_hunt_options *o, const struct sum *all,
@@ -108,11 +148,11 @@ answer(struct nr_archive *a, const struct nr_indicator *const *ind, size_t n,
     struct nr_archive_presence any = nr_archive_present(a,
         (1u << NR_LOG_KINDS) - 1);
     int64_t oldest = any.days ? any.range.from : nr_day_of(o->now_s) + 1;
+    struct looked kept[LOOKED] = { 0 };
 
     for (size_t i = 0; i < n; i++) {
         struct nr_answer *x = &v[i];
         bool has_kind = false;
-        uint64_t covered;
 
         *x = (struct nr_answer){ .lines = all[i].lines,
             .denied = all[i].denied,
@@ -122,20 +162,8 @@ answer(struct nr_archive *a, const struct nr_indicator *const *ind, size_t n,
             .sources = all[i].sources,
             .kinds = nr_archive_needs(ind[i]->kind),
             .window = nr_archive_window(ind[i], o->now_s, oldest) };
-        if (i > 0 && x->kinds == v[i - 1].kinds &&
-            x->window.from == v[i - 1].window.from &&
-            x->window.to == v[i - 1].window.to) {
-            x->coverage = v[i - 1].coverage;
-            x->gaps = v[i - 1].gaps;
-            x->n_gaps = v[i - 1].n_gaps;
-        } else {
-            covered = store_covered(a, x->kinds, x->window);
-            if (x->window.from <= x->window.to)
-                x->coverage = (double)covered /
-                    (double)(x->window.to - x->window.from + 1);
-            if (store_gaps(a, x->kinds, x->window, arena, &x->gaps, &x->n_gaps))
-                return nr_fail(d, NR_ENOMEM, 0, "hunt: no memory for gaps");
-        }
+        if (look(a, kept, arena, x))
+            return nr_fail(d, NR_ENOMEM, 0, "hunt: no memory for gaps");
         for (uint32_t k = x->kinds; k != 0; k &= k - 1)
             has_kind |= a->days[__builtin_ctz(k)] != NULL;
         x->answer = store_answer(x->lines, x->denied, x->coverage, has_kind);

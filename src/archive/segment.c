@@ -15,6 +15,7 @@
 #include <zstd.h>
 
 #define NAME_MAX_OCTETS ((size_t)64)
+#define VERIFY_MEMORY   ((size_t)1 << 20) /* of postings, then given back */
 
 struct section {
     uint64_t at, octets, count;
@@ -776,7 +777,8 @@ segment_verify(struct segment *s, struct nr_diag *d)
         for (uint64_t i = 0; !err && i < segment_keys(s, k); i++) {
             struct seg_posting post;
 
-            nr_arena_reset(&a);
+            if (a.used > VERIFY_MEMORY)
+                nr_arena_reset(&a);
             err = segment_posting(s, k, i, &a, &post, d);
         }
     seg_text_fini(&t);

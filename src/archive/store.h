@@ -32,13 +32,6 @@ enum nr_err store_take(struct nr_archive *a, const char *name,
 enum nr_err store_drop(struct nr_archive *a, size_t i,
     const struct nr_diag *why, struct nr_diag *d) NR_MUST_USE;
 
-static inline bool
-store_has_day(const struct nr_archive *a, unsigned kind, int64_t day)
-{
-    return a->days[kind] && day >= 0 && day < SEG_DAYS &&
-        (a->days[kind][day / 8] >> (day % 8) & 1) != 0;
-}
-
 /* Days of window W on which a kind of mask KINDS has lines. */
 uint64_t store_covered(const struct nr_archive *a, uint32_t kinds,
     struct nr_days w);
