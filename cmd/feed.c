@@ -65,7 +65,7 @@ read_feed(const struct cli *cli, const char *name, struct feed_file *f,
     struct nr_diag *d)
 {
     char path[NR_PATH_MAX];
-    struct nr_bytes in;
+    struct nr_bytes in = { 0 };
     struct nr_str text, line;
     struct nr_arena a;
     enum nr_err err;

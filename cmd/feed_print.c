@@ -36,45 +36,40 @@ put_note(FILE *to, const struct nr_feed_note *n)
 }
 
 void
-feed_print_notes(const struct nr_feed *f)
-{
-    size_t n;
-    const struct nr_feed_note *v = nr_feed_notes(f, &n);
-
-    for (size_t i = 0; i < n; i++)
-        put_note(stdout, &v[i]);
-}
-
-void
 feed_print(const struct cli *cli, const struct nr_feed *f, size_t show)
 {
-    size_t n;
-    const struct nr_feed_note *v = nr_feed_notes(f, &n);
+    const struct nr_feed_note *v;
     struct nr_feed_stats st;
+    size_t n;
 
-    const struct {
-        const char *name;
-        uint64_t value;
-    } rows[] = {
-        { "sources", (nr_feed_stats(f, &st), st.sources) },
-        { "values", st.values },
-        { "taken", st.taken },
-        { "flagged", st.flagged },
-        { "not-matchable", st.unmatchable },
-        { "refused", st.refused },
-        { "other-objects", st.others },
-        { "indicators", st.indicators },
-    };
-
+    v = nr_feed_notes(f, &n);
     for (size_t i = 0; i < n && i < show; i++)
         put_note(stderr, &v[i]);
     if (n > show)
         cli_warn(cli,
-            "%zu more values were flagged, refused or cannot be "
-            "matched (--notes prints all)",
+            "%zu more values were flagged, refused or cannot be matched "
+            "(--notes prints all)",
             n - show);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        printf("%s\t%llu\n", rows[i].name, (unsigned long long)rows[i].value);
+    nr_feed_stats(f, &st);
+    {
+        const struct {
+            const char *name;
+            uint64_t value;
+        } rows[] = {
+            { "sources", st.sources },
+            { "values", st.values },
+            { "taken", st.taken },
+            { "flagged", st.flagged },
+            { "not-matchable", st.unmatchable },
+            { "refused", st.refused },
+            { "other-objects", st.others },
+            { "indicators", st.indicators },
+        };
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+            printf("%s\t%llu\n", rows[i].name,
+                (unsigned long long)rows[i].value);
+    }
 }
 
 enum nr_err

@@ -5,12 +5,9 @@
 #include "cli.h"
 #include "feed/feed.h"
 
-/* "taken<TAB>12" lines on stdout; at most SHOW notes on stderr, then how many
- * more there are. */
+/* "taken<TAB>12" lines on stdout; at most SHOW notes on stderr, as
+ * "refused<TAB>file:line<TAB>value<TAB>why", then how many more there are. */
 void feed_print(const struct cli *cli, const struct nr_feed *f, size_t show);
-
-/* "kind<TAB>file:line<TAB>value<TAB>why" for each note, on stdout. */
-void feed_print_notes(const struct nr_feed *f);
 
 /* A feed object with warninglists (see warn.h) and random seed. */
 enum nr_err feed_open(const struct cli *cli, const char *warninglists,

@@ -47,9 +47,7 @@ cmd_import(struct cli *cli, int argc, char **argv)
         err = nr_feed_add_path(f, argv[i], format, &d);
     if (!err) {
         nr_feed_stats(f, &st);
-        if (notes)
-            feed_print_notes(f);
-        feed_print(cli, f, notes ? 0 : NOTES_SHOWN);
+        feed_print(cli, f, notes ? SIZE_MAX : NOTES_SHOWN);
         if (!st.indicators)
             err = nr_fail_name(&d, NR_EFORMAT,
                 "import: no indicator found, nothing is written", argv[0]);

@@ -1,7 +1,9 @@
 #include "list.h"
 
+#include "warn.h"
+
 #include "feed/feed.h"
-#include "watchlist/watchlist.h"
+#include "observable/observable.h"
 
 #include <stdlib.h>
 
@@ -12,28 +14,45 @@ struct list {
     size_t n;
 };
 
+/* What a list held and the answer will not speak of. */
 static void
-warn(const struct cli *cli, const struct nr_feed_stats *st)
+tell(const struct cli *cli, const struct nr_feed_stats *st)
 {
-    if (st->refused > 0)
+    if (st->refused)
         cli_warn(cli,
-            "list: %llu values are no indicators and were left out "
-            "(noroshi import says which)",
+            "%llu values of the lists are no indicators (noroshi import "
+            "--notes names them)",
             (unsigned long long)st->refused);
-    if (st->unmatchable > 0)
+    if (st->unmatchable)
         cli_warn(cli,
-            "list: %llu indicators are of a kind that log lines "
-            "cannot answer yet",
+            "%llu indicators of the lists are of kinds that log lines cannot "
+            "answer (noroshi import --notes names them)",
             (unsigned long long)st->unmatchable);
+}
+
+static enum nr_err
+spread(struct list *l, struct nr_diag *d)
+{
+    l->n = nr_watchlist_count(l->w);
+    l->all = calloc(l->n + 1, sizeof(*l->all));
+    l->v = calloc(l->n + 1, sizeof(struct nr_indicator *));
+    if (!l->all || !l->v)
+        return nr_fail(d, NR_ENOMEM, 0, "list: no memory");
+    for (size_t i = 0; i < l->n; i++) {
+        l->all[i] = nr_watchlist_get(l->w, i);
+        l->v[i] = &l->all[i];
+    }
+    return NR_OK;
 }
 
 enum nr_err
 list_load(const struct cli *cli, const char *const *paths, size_t n,
     struct list **out, struct nr_diag *d)
 {
-    struct nr_feed_conf conf = { 0 };
     struct list *l = calloc(1, sizeof(*l));
+    struct nr_warnlists *warn = NULL;
     struct nr_feed_stats st = { 0 };
+    struct nr_feed_conf conf = { 0 };
     enum nr_err err;
 
     if (!l)
@@ -41,25 +60,20 @@ list_load(const struct cli *cli, const char *const *paths, size_t n,
     err = cli->env.random(cli->env.ctx, &conf.seed, sizeof(conf.seed));
     if (err)
         (void)nr_fail(d, err, 0, "list: no random octets");
+    else
+        err = warn_load(cli, NULL, &warn, d);
+    conf.warn = warn;
     if (!err)
         err = nr_feed_load_list(paths, n, &conf, nr_env_now_s(&cli->env), &l->w,
             &st, d);
-    if (!err) {
-        l->n = nr_watchlist_count(l->w);
-        l->all = calloc(l->n + 1, sizeof(*l->all));
-        l->v = calloc(l->n + 1, sizeof(struct nr_indicator *));
-        if (!l->all || !l->v)
-            err = nr_fail(d, NR_ENOMEM, 0, "list: no memory");
-    }
+    nr_warn_destroy(warn);
+    if (!err)
+        err = spread(l, d);
     if (err) {
         list_free(l);
         return err;
     }
-    for (size_t i = 0; i < l->n; i++) {
-        l->all[i] = nr_watchlist_get(l->w, i);
-        l->v[i] = &l->all[i];
-    }
-    warn(cli, &st);
+    tell(cli, &st);
     *out = l;
     return NR_OK;
 }

@@ -156,7 +156,7 @@ make(struct desk *k, struct nr_report_form *f, const char *collection,
 static enum nr_err
 from_file(struct desk *k, const char *path, struct nr_report_form *f)
 {
-    struct nr_bytes in;
+    struct nr_bytes in = { 0 };
     enum nr_err err = nr_file_read(&k->a, path, NR_REPORT_FORM_MAX, &in, &k->d);
 
     if (!err)
@@ -201,7 +201,7 @@ put(struct desk *k, const char *id, const char *collection)
     struct nr_report_form f = { 0 };
     char path[NR_PATH_MAX], out_id[NR_ITEM_ID_MAX];
     struct nr_str was = { "", 0 };
-    struct nr_bytes in;
+    struct nr_bytes in = { 0 };
     struct nr_json_out o;
     struct nr_buf b;
     enum nr_err err;

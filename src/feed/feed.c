@@ -230,7 +230,7 @@ nr_feed_add_bytes(struct nr_feed *f, const char *name, struct nr_bytes in,
     enum nr_err err = NR_OK;
 
     if (in.n > NR_FEED_FILE_MAX)
-        return nr_fail_name(d, NR_ELIMIT, "feed: source is longer than 1 GiB",
+        return nr_fail_name(d, NR_ELIMIT, "feed: source is longer than 4 GiB",
             name);
     if (!copy)
         return nr_fail(d, NR_ENOMEM, 0, "feed: out of memory");
@@ -263,7 +263,7 @@ read_stream(int fd, struct nr_buf *out, const char *path, struct nr_diag *d)
 
         if (!to)
             return nr_fail_name(d, out->err,
-                "feed: source is longer than 1 GiB, or out of memory", path);
+                "feed: source is longer than 4 GiB, or out of memory", path);
         do
             n = read(fd, to, READ_STEP);
         while (n < 0 && errno == EINTR);
@@ -318,14 +318,50 @@ nr_feed_write(struct nr_feed *f, const char *path, int64_t now_s,
     return nr_watchlist_write(f->builder, path, now_s, d);
 }
 
+/* A single compiled list needs no reading: it is mapped. */
+static bool
+is_compiled(const char *path)
+{
+    uint8_t head[64];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head));
+    bool yes = n > 0 &&
+        nr_watchlist_is_one((struct nr_bytes){ head, (size_t)n });
+
+    if (fd >= 0)
+        (void)close(fd);
+    return yes;
+}
+
+static enum nr_err
+open_compiled(const char *path, struct nr_watchlist **out,
+    struct nr_feed_stats *stats, struct nr_diag *d)
+{
+    struct nr_watchlist *w = NULL;
+    enum nr_err err = nr_watchlist_open(path, &w, d);
+
+    if (err)
+        return err;
+    if (stats)
+        *stats = (struct nr_feed_stats){ .sources = 1,
+            .values = nr_watchlist_count(w),
+            .taken = nr_watchlist_count(w),
+            .indicators = nr_watchlist_count(w) };
+    *out = w;
+    return NR_OK;
+}
+
 enum nr_err
 nr_feed_load_list(const char *const *paths, size_t n,
     const struct nr_feed_conf *conf, int64_t now_s, struct nr_watchlist **out,
     struct nr_feed_stats *stats, struct nr_diag *d)
 {
-    struct nr_feed *f = nr_feed_create(conf);
+    struct nr_feed *f;
     enum nr_err err = NR_OK;
 
+    if (n == 1 && strcmp(paths[0], "-") != 0 && is_compiled(paths[0]))
+        return open_compiled(paths[0], out, stats, d);
+    f = nr_feed_create(conf);
     if (!f)
         return nr_fail(d, NR_ENOMEM, 0, "feed: out of memory");
     for (size_t i = 0; i < n && !err; i++)

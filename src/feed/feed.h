@@ -29,7 +29,7 @@
 #include <stdint.h>
 
 /* Limits, NR_ELIMIT when exceeded. */
-#define NR_FEED_FILE_MAX   ((size_t)1 << 30)  /* octets of one source */
+#define NR_FEED_FILE_MAX   ((size_t)4 << 30)  /* octets of one source */
 #define NR_FEED_OBJECT_MAX ((size_t)64 << 20) /* octets of one JSON object */
 #define NR_FEED_FIELD_MAX  ((size_t)1 << 20)  /* octets of one CSV record */
 #define NR_FEED_QUOTE_MAX  ((size_t)200)      /* octets quoted in a note */

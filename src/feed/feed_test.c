@@ -493,6 +493,11 @@ test_load_list(void **state)
     assert_int_equal(x.role, NR_ROLE_C2);
     assert_true(nr_str_eq(x.said.source, NR_STR("CSIRT")));
     nr_watchlist_close(w);
+    assert_int_equal(nr_feed_load_list(paths, 1, &conf, NOW, &w, &st, NULL),
+        NR_OK);
+    assert_int_equal(st.indicators, 2);
+    assert_int_equal(nr_watchlist_count(w), 2);
+    nr_watchlist_close(w);
     assert_int_equal(nr_feed_load_list(none, 1, &conf, NOW, &w, NULL, &d),
         NR_EFORMAT);
     nr_feed_destroy(f);

@@ -139,7 +139,7 @@ fetch(const char *url, const struct nr_feed_where *w, struct document *doc,
     rc = curl_easy_perform(c);
     if (doc->body.err) {
         err = nr_fail_name(d, doc->body.err,
-            "feed: document is longer than 1 GiB, or out of memory", url);
+            "feed: document is longer than 4 GiB, or out of memory", url);
     } else if (rc != CURLE_OK) {
         (void)snprintf(about, sizeof(about), "%.120s: %.100s", url,
             words[0] ? words : curl_easy_strerror(rc));
@@ -278,8 +278,8 @@ static enum nr_err
 pull_directory(struct nr_feed *f, const char *base, struct nr_diag *d)
 {
     char path[NR_PATH_MAX];
+    struct nr_bytes in = { 0 };
     struct nr_arena a;
-    struct nr_bytes in;
     enum nr_err err;
 
     nr_arena_init(&a, NR_FEED_FILE_MAX);

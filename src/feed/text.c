@@ -269,7 +269,7 @@ take_line(struct page *g, struct nr_bytes l)
 {
     struct nr_bytes value;
     struct nr_str type;
-    enum nr_kind kind;
+    enum nr_kind kind = NR_KIND_DOMAIN;
 
     if (!l.n)
         return NR_OK;

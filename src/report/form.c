@@ -229,7 +229,7 @@ nr_report_add_trace(struct nr_arena *a, struct nr_report_form *f,
     struct nr_str rest, words[3] = { { "", 0 } }, type = { "", 0 }, value;
     struct nr_diag why = { 0 };
     enum nr_kind kind;
-    enum nr_role role;
+    enum nr_role role = NR_ROLE_UNKNOWN;
     enum nr_err err;
     size_t n = 0;
 
