@@ -113,6 +113,28 @@ which_json(struct nr_bytes in)
     return NR_FEED_STIX;
 }
 
+/* Do the first lines all begin with the name of a kind and a tab? A table with
+ * the head "domain<TAB>date" has other words below it. */
+static bool
+has_kind_lines(struct nr_bytes in)
+{
+    struct nr_str rest = { (const char *)in.p, in.n };
+    size_t seen = 0;
+
+    while (rest.n > 0 && seen < 8) {
+        struct nr_str line = nr_str_cut(rest, '\n', &rest), after;
+        struct nr_str name = nr_str_cut(line, '\t', &after);
+        enum nr_kind kind;
+
+        if (nr_str_trim(line).n == 0 || line.p[0] == '#')
+            continue;
+        if (name.n == line.n || !nr_kind_from_name(name, &kind))
+            return false;
+        seen++;
+    }
+    return seen > 0;
+}
+
 enum nr_feed_format
 nr_feed_recognise(struct nr_bytes whole)
 {
@@ -122,6 +144,8 @@ nr_feed_recognise(struct nr_bytes whole)
 
     if (nr_watchlist_is_one(in))
         return NR_FEED_COMPILED;
+    if (has_kind_lines(in))
+        return NR_FEED_TEXT;
     while (i < in.n && nr_is_space(in.p[i]))
         i++;
     if (i < in.n && in.p[i] == '{')
