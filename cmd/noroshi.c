@@ -7,12 +7,14 @@ static const struct cli_command commands[] = {
     { "hunt", cmd_hunt, "ask the archive about indicators" },
     { "feed", cmd_feed, "lists of others, fetched again and again" },
     { "import", cmd_import, "compile lists of others into one" },
+    { "extract", cmd_extract, "list every observable of any text" },
     { "init", cmd_init, "make a home for this organisation" },
     { "join", cmd_join, "join a hub by the address it gave out" },
     { "outbox", cmd_outbox, "see and decide what leaves" },
     { "picture", cmd_picture, "how far a report reaches" },
     { "report", cmd_report, "report an intrusion in five questions" },
     { "status", cmd_status, "how this home stands" },
+    { "watch", cmd_watch, "say which lines contain which indicators" },
     { NULL, NULL, NULL },
 };
 

@@ -130,8 +130,8 @@ load_file(struct nr_warnlists *w, const char *dir, const char *file,
 {
     char path[NR_PATH_MAX];
     struct nr_arena a;
-    struct nr_bytes text;
-    const struct nr_json *json;
+    struct nr_bytes text = { 0 };
+    const struct nr_json *json = NULL;
     enum nr_err err;
 
     nr_arena_init(&a, WARN_MEMORY_MAX);

@@ -1,0 +1,385 @@
+/*
+ * noroshi watch: one line for each pair of log line and indicator.
+ *
+ * Following (-f) sleeps on inotify over the files' folders, so that rotation
+ * is seen as well as growth; where the user's inotify instances run out it
+ * looks once a second instead.
+ */
+#include "block.h"
+#include "cmds.h"
+#include "feed/feed.h"
+#include "warn.h"
+#include "watch_file.h"
+#include "json/json.h"
+
+#include "base/date.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define ROW_MAX ((size_t)1 << 20) /* octets of one row of output */
+#define POLL_MS 1000 /* without inotify, and for what inotify cannot see */
+
+static const char usage[] =
+    "-i LIST [-f] [--tz +0900] [--time epoch|iso] [--json]\n"
+    "       [--warninglists DIR|none] [--home DIR] [FILE...]";
+
+struct watch {
+    struct cli *cli;
+    bool json, iso, seen, incomplete;
+    struct nr_watchlist *list;
+    struct nr_buf row;
+    struct watch_file **files;
+    int n_files;
+};
+
+/* --- output --- */
+
+static struct nr_str
+disposition(const struct watch_hit *h)
+{
+    return nr_str_of(nr_action_name(h->record->action));
+}
+
+static void
+put_tsv(struct watch *w, const struct watch_hit *h)
+{
+    struct nr_buf *b = &w->row;
+    char time[NR_RFC3339_MAX];
+    int64_t us = h->record->time_us;
+
+    nr_buf_printf(b, "%llu\t%s\t", (unsigned long long)h->line,
+        nr_kind_name(h->indicator.kind));
+    block_put_field(b, nr_bytes_of(h->indicator.value));
+    nr_buf_put_c(b, '\t');
+    block_put_field(b, h->observed);
+    nr_buf_put_c(b, '\t');
+    nr_buf_put_str(b, disposition(h));
+    nr_buf_put_c(b, '\t');
+    if (us == NR_TIME_NONE)
+        nr_buf_put_c(b, '-');
+    else if (w->iso)
+        nr_buf_put_str(b, nr_str_of(nr_time_print(us / NR_US_PER_S, time)));
+    else
+        nr_buf_printf(b, "%lld", (long long)(us / NR_US_PER_S));
+    nr_buf_printf(b, "\t%s\t", nr_source_name(h->record->source));
+    block_put_field(b,
+        (struct nr_bytes){ (const uint8_t *)h->file, strlen(h->file) });
+    nr_buf_put_c(b, '\n');
+}
+
+static void
+put_json(struct watch *w, const struct watch_hit *h)
+{
+    struct nr_json_out o;
+    char time[NR_RFC3339_MAX];
+    int64_t us = h->record->time_us;
+
+    nr_json_out_init(&o, &w->row);
+    nr_json_open_object(&o);
+    nr_json_member_i64(&o, NR_STR("line"), (int64_t)h->line);
+    nr_json_member_str(&o, NR_STR("kind"),
+        nr_str_of(nr_kind_name(h->indicator.kind)));
+    nr_json_member_str(&o, NR_STR("indicator"), h->indicator.value);
+    nr_json_key(&o, NR_STR("observed"));
+    nr_json_put_bytes(&o, h->observed);
+    nr_json_member_str(&o, NR_STR("disposition"), disposition(h));
+    nr_json_key(&o, NR_STR("time"));
+    if (us == NR_TIME_NONE)
+        nr_json_put_null(&o);
+    else if (w->iso)
+        nr_json_put_str(&o, nr_str_of(nr_time_print(us / NR_US_PER_S, time)));
+    else
+        nr_json_put_i64(&o, us / NR_US_PER_S);
+    nr_json_member_str(&o, NR_STR("source"),
+        nr_str_of(nr_source_name(h->record->source)));
+    nr_json_key(&o, NR_STR("file"));
+    nr_json_put_bytes(&o,
+        (struct nr_bytes){ (const uint8_t *)h->file, strlen(h->file) });
+    nr_json_member_i64(&o, NR_STR("file_line"), (int64_t)h->file_line);
+    if (h->indicator.said.id.n > 0)
+        nr_json_member_str(&o, NR_STR("id"), h->indicator.said.id);
+    if (h->indicator.warn.n > 0)
+        nr_json_member_str(&o, NR_STR("warninglist"), h->indicator.warn);
+    nr_json_close_object(&o);
+    if (nr_json_out_end(&o) != NR_OK && w->row.err == NR_OK)
+        w->row.err = NR_ENOMEM;
+    nr_buf_put_c(&w->row, '\n');
+}
+
+static enum nr_err
+on_hit(void *ctx, const struct watch_hit *h, struct nr_diag *d)
+{
+    struct watch *w = ctx;
+
+    nr_buf_reset(&w->row);
+    if (w->json)
+        put_json(w, h);
+    else
+        put_tsv(w, h);
+    /* a packet that was dropped is a note, not a hit */
+    if (h->record->action != NR_ACTION_DENIED)
+        w->seen = true;
+    if (w->row.err != NR_OK)
+        return nr_fail(d, w->row.err, 0, "watch: a row of output");
+    if (fwrite(w->row.p, 1, w->row.n, stdout) != w->row.n)
+        return nr_fail_sys(d, "watch: standard output");
+    return NR_OK;
+}
+
+/* --- lists --- */
+
+static void
+warn_of_list(const struct watch *w, const struct nr_feed_stats *st)
+{
+    size_t odd = nr_watchlist_unmatched_count(w->list);
+
+    if (st->refused > 0)
+        cli_warn(w->cli,
+            "list: %llu values are no indicators and were left out "
+            "(noroshi import says which)",
+            (unsigned long long)st->refused);
+    if (st->unmatchable + odd > 0)
+        cli_warn(w->cli,
+            "list: %llu indicators are of a kind that the scanner does not "
+            "match yet",
+            (unsigned long long)(st->unmatchable + odd));
+    if (st->flagged > 0)
+        cli_warn(w->cli,
+            "list: %llu values stand on warninglists: common, harmless things "
+            "may match (noroshi import --notes, watch --json say which)",
+            (unsigned long long)st->flagged);
+}
+
+static enum nr_err
+load_lists(struct watch *w, const struct cli_list *lists, const char *warn_dir,
+    int64_t now_s, struct nr_diag *d)
+{
+    struct nr_warnlists *warn = NULL;
+    struct nr_feed_conf conf = { 0 };
+    struct nr_feed_stats stats = { 0 };
+    enum nr_err err = warn_load(w->cli, warn_dir, &warn, d);
+
+    if (err == NR_OK) {
+        conf.warn = warn;
+        err = w->cli->env.random(w->cli->env.ctx, &conf.seed,
+            sizeof(conf.seed));
+        if (err != NR_OK)
+            (void)nr_fail(d, err, 0, "watch: no random octets");
+    }
+    if (err == NR_OK)
+        err = nr_feed_load_list(lists->v, lists->n, &conf, now_s, &w->list,
+            &stats, d);
+    if (err == NR_OK)
+        warn_of_list(w, &stats);
+    nr_warn_destroy(warn);
+    return err;
+}
+
+/* --- reading --- */
+
+/* A failure of one file is said and remembered; the others are still read. */
+static enum nr_err
+settle(struct watch *w, enum nr_err err, bool fatal, const struct nr_diag *why,
+    struct nr_diag *d)
+{
+    if (err == NR_OK)
+        return NR_OK;
+    if (fatal) {
+        *d = *why;
+        return err;
+    }
+    (void)cli_fail(w->cli, why);
+    w->incomplete = true;
+    return NR_OK;
+}
+
+static enum nr_err
+read_all(struct watch *w, bool finish, struct nr_diag *d)
+{
+    enum nr_err err = NR_OK;
+
+    for (int i = 0; i < w->n_files && err == NR_OK; i++) {
+        struct nr_diag why = { 0 };
+        bool fatal = false;
+        enum nr_err one;
+
+        if (!w->files[i])
+            continue;
+        one = finish ? watch_file_finish(w->files[i], &fatal, &why)
+                     : watch_file_read(w->files[i], &fatal, &why);
+        err = settle(w, one, fatal, &why, d);
+        if (one != NR_OK) {
+            watch_file_close(w->files[i]);
+            w->files[i] = NULL;
+        }
+    }
+    return err;
+}
+
+/* Wake on anything in the folders of the files. -1: look every second. */
+static int
+watch_folders(char **paths, int n)
+{
+    int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    bool all = fd >= 0;
+
+    for (int i = 0; i < n && all; i++) {
+        char *copy = strdup(paths[i]);
+
+        all = copy &&
+            inotify_add_watch(fd, dirname(copy),
+                IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM |
+                    IN_CLOSE_WRITE) >= 0;
+        free(copy);
+    }
+    if (fd >= 0 && !all) {
+        (void)close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+static enum nr_err
+follow(struct watch *w, char **paths, struct nr_diag *d)
+{
+    struct pollfd p[2] = { { .events = POLLIN }, { .events = POLLIN } };
+    enum nr_err err = NR_OK;
+    sigset_t stop;
+    char drop[4096];
+
+    (void)sigemptyset(&stop);
+    (void)sigaddset(&stop, SIGINT);
+    (void)sigaddset(&stop, SIGTERM);
+    if (sigprocmask(SIG_BLOCK, &stop, NULL) != 0)
+        return nr_fail_sys(d, "watch: signals");
+    p[0].fd = signalfd(-1, &stop, SFD_CLOEXEC);
+    if (p[0].fd < 0)
+        return nr_fail_sys(d, "watch: signals");
+    p[1].fd = watch_folders(paths, w->n_files);
+    while (err == NR_OK && !(p[0].revents & POLLIN)) {
+        err = read_all(w, false, d);
+        if (err == NR_OK && fflush(stdout) != 0)
+            err = nr_fail_sys(d, "watch: standard output");
+        if (err == NR_OK && poll(p, p[1].fd >= 0 ? 2 : 1, POLL_MS) < 0 &&
+            errno != EINTR)
+            err = nr_fail_sys(d, "watch: poll");
+        while (p[1].fd >= 0 && read(p[1].fd, drop, sizeof(drop)) > 0)
+            ;
+    }
+    if (err == NR_OK)
+        err = read_all(w, true, d);
+    (void)close(p[0].fd);
+    if (p[1].fd >= 0)
+        (void)close(p[1].fd);
+    return err;
+}
+
+/* Files are opened one after the other, unless all are followed at once. */
+static enum nr_err
+run(struct watch *w, struct watch_conf *conf, char **paths, int n,
+    struct nr_diag *d)
+{
+    enum nr_err err = NR_OK;
+
+    for (int i = 0; i < n && err == NR_OK; i++) {
+        struct watch_file *one = NULL;
+        struct nr_diag why = { 0 };
+        bool fatal = false;
+        enum nr_err e = watch_file_open(conf, paths[i], &one, &why);
+
+        if (e == NR_OK && conf->follow) {
+            w->files[w->n_files] = one;
+            paths[w->n_files++] = paths[i];
+            continue;
+        }
+        if (e == NR_OK)
+            e = watch_file_read(one, &fatal, &why);
+        watch_file_close(one);
+        err = settle(w, e, fatal || e == NR_ENOMEM, &why, d);
+    }
+    if (err == NR_OK && conf->follow && w->n_files > 0)
+        err = follow(w, paths, d);
+    return err;
+}
+
+static int
+watch_lines(struct watch *w, struct watch_conf *conf, char **paths, int n)
+{
+    struct nr_diag d = { 0 };
+    enum nr_err err = NR_OK;
+
+    w->files = calloc((size_t)n, sizeof(*w->files));
+    if (!w->files)
+        err = nr_fail(&d, NR_ENOMEM, 0, "watch: out of memory");
+    if (err == NR_OK)
+        err = run(w, conf, paths, n, &d);
+    for (int i = 0; w->files && i < w->n_files; i++)
+        watch_file_close(w->files[i]);
+    free(w->files);
+    if (err != NR_OK)
+        return cli_fail(w->cli, &d);
+    return w->incomplete ? CLI_INCOMPLETE : w->seen ? CLI_SEEN : CLI_NOTHING;
+}
+
+static bool
+choose_time(struct watch *w, const char *name)
+{
+    w->iso = name && strcmp(name, "iso") == 0;
+    if (!name || w->iso || strcmp(name, "epoch") == 0)
+        return true;
+    (void)cli_error(w->cli, "--time %s: epoch or iso wanted", name);
+    return false;
+}
+
+int
+cmd_watch(struct cli *cli, int argc, char **argv)
+{
+    char standard_input[] = "-", *none[] = { standard_input, NULL };
+    struct watch w = { .cli = cli };
+    struct watch_conf conf = { .hit = on_hit, .ctx = &w };
+    struct cli_list lists = { 0 };
+    const char *time = NULL, *warn_dir = NULL;
+    const struct cli_option options[] = {
+        { "indicators", 'i', CLI_LIST, &lists },
+        { "follow", 'f', CLI_FLAG, &conf.follow },
+        { "tz", 0, CLI_ZONE, &conf.zone_east_s },
+        { "time", 0, CLI_TEXT, &time },
+        { "json", 0, CLI_FLAG, &w.json },
+        { "warninglists", 0, CLI_TEXT, &warn_dir },
+        { "home", 0, CLI_TEXT, &cli->home },
+        { NULL, 0, CLI_FLAG, NULL },
+    };
+    struct nr_diag d = { 0 };
+    int n, status;
+
+    if (!cli_parse(cli, options, usage, argc, argv, &n) ||
+        !choose_time(&w, time))
+        return CLI_ERROR;
+    if (lists.n == 0)
+        return cli_usage(cli, usage);
+    for (int i = 0; i < n && conf.follow; i++)
+        if (strcmp(argv[i], "-") == 0)
+            return cli_error(cli, "-f follows files, not standard input");
+    if (conf.follow && n == 0)
+        return cli_error(cli, "-f wants the files to follow");
+    nr_buf_init(&w.row, ROW_MAX);
+    conf.now_s = nr_env_now_s(&cli->env);
+    if (load_lists(&w, &lists, warn_dir, conf.now_s, &d) != NR_OK) {
+        nr_buf_fini(&w.row);
+        return cli_fail(cli, &d);
+    }
+    conf.list = w.list;
+    status = watch_lines(&w, &conf, n > 0 ? argv : none, n > 0 ? n : 1);
+    nr_watchlist_close(w.list);
+    nr_buf_fini(&w.row);
+    return status;
+}
