@@ -154,6 +154,13 @@ test_same_header(void **state)
         false);
     assert_int_equal(add("copy.log").known, 1);
     assert_int_equal(ask(&evil).lines, 2);
+    /* emptied and filled anew, longer, with the same header */
+    write_file("a.log",
+        "#header\n" LINE("1480000001.2", "a.evil.example")
+            LINE("1480000001.3", "b.evil.example"),
+        false);
+    assert_int_equal(add("a.log").lines, 2);
+    assert_int_equal(ask(&evil).lines, 4);
 }
 
 /* Two members of a range on one line are one line. */

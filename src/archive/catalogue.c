@@ -221,6 +221,8 @@ catalogue_find(const struct catalogue *c, int fd, const char *name,
 {
     struct chain *v = calloc(CANDIDATES_MAX, sizeof(*v));
     enum nr_err err = NR_OK;
+    uint32_t cached = 0;
+    uint8_t hash[16] = { 0 };
     size_t n;
 
     *out = (struct known){ 0 };
@@ -230,7 +232,10 @@ catalogue_find(const struct catalogue *c, int fd, const char *name,
     for (size_t i = 0; i < n; i++) {
         const struct chain *x = &v[i];
 
-        if (x->same && who->size >= x->end && x->end > out->to)
+        /* The youngest part knows the longest beginning: a file that was
+         * emptied and filled anew may share its header with the old one. */
+        if (x->same && who->size >= x->end && x->end > out->to &&
+            begins_alike(x->v[x->n - 1], who, &cached, hash))
             know(out, x->v[x->n - 1]);
     }
     for (size_t i = 0; !err && i < n; i++) {
