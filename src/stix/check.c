@@ -557,10 +557,12 @@ nr_stix_check(const struct nr_json *object, struct nr_diag *d)
         !is_type("bundle", type))
         return check_one(object, d);
     err = nr_stix_bundle_read(object, &bundle, d);
+    if (!err)
+        err = check_names(object, d);
+    if (!err)
+        err = check_properties(object, type, d);
     if (err)
         return err;
-    if (bundle.objects && bundle.objects->n == 0)
-        return stix_bad(d, bundle.objects, NULL, "stix: empty list [2.10]");
     for (const struct nr_json *j = bundle.objects ? bundle.objects->child
                                                   : NULL;
          j && !err; j = j->next)

@@ -197,9 +197,10 @@ put_time(struct nr_json_out *o, int64_t us)
 }
 
 static void
-put_strs(struct nr_json_out *o, struct nr_str name, struct nr_strs v)
+put_strs(struct nr_json_out *o, struct nr_str name, struct nr_strs v,
+    bool required)
 {
-    if (v.n == 0)
+    if (v.n == 0 && !required)
         return;
     nr_json_key(o, name);
     nr_json_open_array(o);
@@ -219,15 +220,15 @@ write_field(struct nr_json_out *o, const struct field *f, const void *at)
     switch (f->form) {
     case STR:
         s = *(const struct nr_str *)at;
-        if (s.n > 0)
+        if (s.n > 0 || f->required)
             nr_json_member_str(o, name, s);
         break;
     case STRS:
-        put_strs(o, name, *(const struct nr_strs *)at);
+        put_strs(o, name, *(const struct nr_strs *)at, f->required);
         break;
     case TIME:
         v = *(const int64_t *)at;
-        if (v == NR_TIME_NONE || v == 0)
+        if (v == NR_TIME_NONE || (v == 0 && !f->required))
             break;
         nr_json_key(o, name);
         put_time(o, v);
@@ -238,7 +239,7 @@ write_field(struct nr_json_out *o, const struct field *f, const void *at)
         break;
     case INT:
         v = *(const int64_t *)at;
-        if (v >= 0)
+        if (v >= 0 || f->required)
             nr_json_member_i64(o, name, v);
         break;
     case TREE:

@@ -9,7 +9,7 @@
  * "Section n" is of STIX 2.1 (OASIS, 10 June 2021). Times are microseconds
  * since 1970, NR_TIME_NONE when absent; in a struct to be written 0 means
  * absent too, as a designated initialiser leaves it. Empty views and lists
- * mean absent.
+ * mean absent. What STIX requires is written even then.
  *
  * Errors: NR_EFORMAT (nr_diag.what names the clause, .at is the octet of the
  * parsed text, .name the property), NR_ENOMEM.
