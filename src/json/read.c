@@ -191,7 +191,7 @@ unescape(struct parser *p, struct nr_bytes raw)
         if (raw.p[i + 1] != 'u') {
             const char *at = strchr(from, raw.p[i + 1]);
 
-            out[n++] = at ? to[at - from] : '?';
+            out[n++] = (char)(at ? to[at - from] : '?');
             i += 2;
             continue;
         }

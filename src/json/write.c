@@ -221,7 +221,7 @@ shortest_digits(double v, char digits[20], int *exp10)
 
         (void)snprintf(text, sizeof(text), "%.*e", precision, v);
         back = strtod(text, NULL);
-        if (memcmp(&back, &v, sizeof(v)) == 0)
+        if (memcmp(&back, &v, sizeof(v)) == 0) // NOLINT: exact octets
             break;
     }
     for (const char *p = text; *p && *p != 'e'; p++)

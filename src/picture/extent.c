@@ -157,18 +157,29 @@ by_sector(const void *a, const void *b)
     return nr_bytes_cmp(nr_bytes_of(l->sector), nr_bytes_of(r->sector));
 }
 
-/* The row of SECTOR, made if missing; the last of a full table is "other". */
-static struct nr_extent_row *
-row_of(struct nr_extent_row *v, size_t *n, struct nr_str sector)
+static size_t
+find_row(const struct nr_extent_row *v, size_t n, struct nr_str sector)
 {
     size_t i = 0;
 
-    while (i < *n && !nr_str_eq(v[i].sector, sector))
+    while (i < n && !nr_str_eq(v[i].sector, sector))
         i++;
+    return i;
+}
+
+/* The row of SECTOR, made if missing; what a full table has no room for is
+ * counted under "other", for which there always is a row. */
+static struct nr_extent_row *
+row_of(struct nr_extent_row *v, size_t *n, struct nr_str sector)
+{
+    size_t i = find_row(v, *n, sector);
+
+    if (i == *n && i >= NR_EXTENT_SECTORS_MAX) {
+        sector = NR_STR("other");
+        i = find_row(v, *n, sector);
+    }
     if (i < *n)
         return &v[i];
-    if (i == NR_EXTENT_SECTORS_MAX)
-        return row_of(v, n, NR_STR("other"));
     v[i] = (struct nr_extent_row){ .sector = sector,
         .earliest_s = NR_TIME_NONE,
         .latest_s = NR_TIME_NONE };

@@ -256,9 +256,9 @@ put_definition(struct nr_json_out *o, const struct level *l, bool pap)
     for (const char *p = pap ? "PAP:" : "TLP:"; *p; p++)
         name[n++] = *p;
     for (size_t i = 0; i < l->name.n; i++) {
-        char c = l->name.p[i];
+        uint8_t c = (uint8_t)l->name.p[i];
 
-        name[n++] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+        name[n++] = (char)(nr_is_alpha(c) ? c & 0xdf : c);
     }
     nr_json_open_object(o);
     nr_json_member_str(o, NR_STR("type"), NR_STR("marking-definition"));

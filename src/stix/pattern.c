@@ -103,7 +103,7 @@ new_node(struct parser *p, enum nr_stix_node_type type, size_t at)
 static struct nr_str
 string_text(struct parser *p)
 {
-    struct nr_str in = p->l.text, out = in;
+    struct nr_str in = p->l.text, out;
     char *text;
 
     if (!p->l.escapes)

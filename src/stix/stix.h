@@ -96,7 +96,7 @@ struct nr_str nr_pap_id(enum nr_pap pap);
 bool nr_marking_of_id(struct nr_str id, struct nr_marking *out);
 /* What a marking-definition object says (TLP 1 definition, TLP 2.0 or PAP
  * extension, MISP's "TLP:AMBER" statement); NONE where it says nothing. */
-struct nr_marking nr_marking_of_definition(const struct nr_json *definition);
+struct nr_marking nr_marking_of_definition(const struct nr_json *j);
 
 /* Strictest of both. */
 struct nr_marking nr_marking_join(struct nr_marking a, struct nr_marking b);
@@ -384,7 +384,7 @@ enum nr_err nr_stix_pattern_parse(struct nr_arena *a, struct nr_str text,
 
 /* Canonical text of a pattern: one space around operators, parentheses only
  * where needed; it parses to the same tree. */
-void nr_stix_pattern_print(const struct nr_stix_node *node, struct nr_buf *out);
+void nr_stix_pattern_print(const struct nr_stix_node *n, struct nr_buf *b);
 
 /* One thing that a watchlist can hold, taken out of a pattern. */
 struct nr_stix_atom {
