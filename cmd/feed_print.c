@@ -48,7 +48,7 @@ feed_print(const struct cli *cli, const struct nr_feed *f, size_t show)
     if (n > show)
         cli_warn(cli,
             "%zu more values were flagged, refused or cannot be matched "
-            "(--notes prints all)",
+            "(noroshi import --notes names all)",
             n - show);
     nr_feed_stats(f, &st);
     {

@@ -65,8 +65,8 @@ warn_load(const struct cli *cli, const char *dir, struct nr_warnlists **out,
         err = dir ? nr_warn_load(dir, &w, &why) : search(cli, &w, &why);
     if (err == NR_ENOTFOUND && !dir) {
         cli_warn(cli,
-            "no warninglists found: harmless values are not flagged "
-            "(--warninglists DIR)");
+            "no warninglists found, harmless values are not flagged: "
+            "name them as \"warninglists = DIR\" in the config of the home");
         err = NR_OK;
         goto out;
     }

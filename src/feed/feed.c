@@ -346,15 +346,18 @@ nr_feed_write(struct nr_feed *f, const char *path, int64_t now_s,
 static bool
 is_compiled(const char *path)
 {
-    uint8_t head[64];
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head));
-    bool yes = n > 0 &&
-        nr_watchlist_is_one((struct nr_bytes){ head, (size_t)n });
+    uint8_t head[64];
+    struct stat st;
+    ssize_t n = -1;
 
-    if (fd >= 0)
-        (void)close(fd);
-    return yes;
+    if (fd < 0)
+        return false;
+    /* Out of a pipe these octets would be gone for who reads it next. */
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        n = read(fd, head, sizeof(head));
+    (void)close(fd);
+    return n > 0 && nr_watchlist_is_one((struct nr_bytes){ head, (size_t)n });
 }
 
 static enum nr_err

@@ -10,6 +10,7 @@
 static const uint8_t namespace[16] = { 0x6e, 0x6f, 0x72, 0x6f, 0x73, 0x68, 0x69,
     0x00, 0x80, 0x72, 0x65, 0x70, 0x6f, 0x72, 0x74, 0x01 };
 
+#define IDENTITY_S  INT64_C(946684800) /* 2000-01-01 */
 #define CONTENT_MAX ((size_t)64 << 20) /* octets that an id is made of */
 
 /* --- checking ------------------------------------------------------------ */
@@ -175,13 +176,16 @@ tech_marking(const struct halves *h)
     return (struct nr_marking){ h->f->tlp_tech, h->f->pap };
 }
 
+/* The pseudonym, the same octets in every report of this member: it says
+ * nothing, so that anybody may see it, and its date is none of ours. */
 static void
-put_identity(struct halves *h, struct nr_marking m)
+put_identity(struct halves *h)
 {
+    struct nr_marking m = { NR_TLP_CLEAR, NR_PAP_CLEAR };
     struct nr_stix_identity i = { .name = NR_STR("member"),
         .identity_class = NR_STR("organization") };
 
-    i.head = nr_stix_head_new("identity", h->by.member, us(h->by.created_s),
+    i.head = nr_stix_head_new("identity", h->by.member, us(IDENTITY_S),
         h->by.member, m);
     nr_stix_identity_write(&h->o, &i);
 }
@@ -263,7 +267,7 @@ put_tech(struct halves *h, struct nr_str *refs)
     }
     nr_stix_bundle_open(&h->o, id_of(h, "bundle", NR_STR("tech"), bundle));
     put_definitions(h, tech_marking(h));
-    put_identity(h, tech_marking(h));
+    put_identity(h);
     r.head = nr_stix_head_new("report", nr_str_of(h->report),
         us(h->by.created_s), h->by.member, tech_marking(h));
     nr_stix_report_write(&h->o, &r);
@@ -361,7 +365,6 @@ put_damage(struct halves *h)
 
     nr_stix_bundle_open(&h->o, id_of(h, "bundle", NR_STR("damage"), bundle));
     put_definitions(h, m);
-    put_identity(h, m);
     put_incident(h, m);
     nr_stix_bundle_close(&h->o);
 }
