@@ -377,6 +377,31 @@ test_damaged(void **state)
     nr_arena_fini(&arena);
 }
 
+/* A line that claims to be of 2099 does not keep its segment for ever. */
+static void
+test_prune_future(void **state)
+{
+    struct nr_archive *a = NULL;
+    size_t n = 9;
+
+    (void)state;
+    empty();
+    write_file("a.log",
+        LINE("4100000000.1", "evil.example")
+            LINE("1480000000.1", "evil.example"),
+        false);
+    write_file("b.log", "no time at all\n", false);
+    (void)add("a.log");
+    (void)add("b.log");
+    assert_int_equal(nr_archive_open(store, NR_ARCHIVE_WRITE, NULL, &a, NULL),
+        NR_OK);
+    assert_int_equal(nr_archive_prune(a, NOW / 86400, &n, NULL), NR_OK);
+    assert_int_equal(n, 0);
+    assert_int_equal(nr_archive_prune(a, NOW / 86400 + 2, &n, NULL), NR_OK);
+    assert_int_equal(n, 2);
+    nr_archive_close(a);
+}
+
 /* One writer; pruning drops what is old and only that. */
 static void
 test_lock_and_prune(void **state)
@@ -446,6 +471,7 @@ main(void)
         NR_TEST(test_coverage),
         NR_TEST(test_rule),
         NR_TEST(test_damaged),
+        NR_TEST(test_prune_future),
         NR_TEST(test_lock_and_prune),
     };
 

@@ -15,13 +15,15 @@ _Static_assert(NR_SOURCES <= 32, "a mask of sources has 32 bits");
 _Static_assert(NR_LOG_KINDS <= 32, "a mask of kinds has 32 bits");
 
 enum nr_err
-build_open(const char *dir, uint64_t seq, struct build **out, struct nr_diag *d)
+build_open(const char *dir, uint64_t seq, int64_t now_s, struct build **out,
+    struct nr_diag *d)
 {
     struct build *b = calloc(1, sizeof(*b));
     enum nr_err err;
 
     if (!b)
         return nr_fail(d, NR_ENOMEM, 0, "segment: no memory to build one");
+    b->info.created_s = now_s;
     b->info.first_s = NR_TIME_NONE;
     b->info.last_s = NR_TIME_NONE;
     b->seen_day = NR_TIME_NONE;

@@ -53,8 +53,9 @@ struct build {
     int64_t seen_day;
 };
 
-enum nr_err build_open(const char *dir, uint64_t seq, struct build **out,
-    struct nr_diag *d) NR_MUST_USE;
+/* NOW_S is kept as the time of creation. */
+enum nr_err build_open(const char *dir, uint64_t seq, int64_t now_s,
+    struct build **out, struct nr_diag *d) NR_MUST_USE;
 void build_close(struct build *b); /* NULL is fine */
 
 /* Octets of memory that the tables take, growth foreseen. */

@@ -61,13 +61,17 @@ publish(struct ingest *g, struct nr_diag *d)
     uint64_t size = 0;
     enum nr_err err;
 
-    if (!g->b)
+    if (!g->b) {
+        g->added->files += g->pending.files;
+        g->pending.files = 0;
         return NR_OK;
+    }
     err = build_publish(g->b, &size, d);
     build_close(g->b);
     g->b = NULL;
     if (err)
         return err;
+    g->added->files += g->pending.files;
     g->added->lines += g->pending.lines;
     g->added->octets += g->pending.octets;
     g->added->observations += g->pending.observations;
@@ -139,7 +143,7 @@ take_block(struct ingest *g, struct reading *r, const struct nr_block *block,
     in.keep = r->line_octets < NR_ARCHIVE_LINE_KEEP;
     r->line_octets += block->text.n;
     if (!g->b)
-        err = build_open(g->a->dir, g->a->next_seq, &g->b, d);
+        err = build_open(g->a->dir, g->a->next_seq, g->o->now_s, &g->b, d);
     if (err)
         return err;
     seen = g->b->info.observations;
@@ -409,7 +413,7 @@ add_one(struct ingest *g, struct item *it, struct nr_diag *d)
         g->added->failed++;
         say(g, &why);
     }
-    g->added->files += r.took;
+    g->pending.files += r.took;
     g->added->known += !r.took && !why.err;
     nr_logfile_free(r.log);
     XXH3_freeState(r.hash);

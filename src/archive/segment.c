@@ -251,6 +251,7 @@ read_info(struct segment *s, struct nr_diag *d)
     s->info.last_s = (int64_t)le(p + 32, 8);
     s->info.sources = (uint32_t)le(p + 40, 4);
     s->info.kinds = (uint32_t)le(p + 44, 4);
+    s->info.created_s = (int64_t)le(p + 48, 8);
     for (unsigned c = 0; c < SEG_CLASSES; c++)
         s->info.observables += s->sec[SEG_SEC_KEYS4 + c].count;
     return NR_OK;

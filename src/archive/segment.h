@@ -125,6 +125,7 @@ struct seg_info {
     uint64_t lines, text, observations;
     int64_t first_s, last_s;
     uint32_t sources, kinds;
+    int64_t created_s;    /* when it was begun: no line is younger */
     uint64_t observables; /* not stored: the sum of the keys */
     uint64_t seq;         /* from the header */
 };

@@ -71,7 +71,7 @@ seg_put_info(struct nr_buf *b, const struct seg_info *i)
     nr_buf_put_le(b, (uint64_t)i->last_s, 8);
     nr_buf_put_le(b, i->sources, 4);
     nr_buf_put_le(b, i->kinds, 4);
-    nr_buf_put_le(b, 0, 8);
+    nr_buf_put_le(b, (uint64_t)i->created_s, 8);
 }
 
 static enum nr_err
