@@ -13,7 +13,8 @@ struct cut {
 };
 
 /* Hidden: the log has facts under that id, and none of them is the reader's to
- * see. An id that the log does not know says nothing about it. */
+ * see. An id that the log does not know says nothing about it; pseudonyms (kind
+ * membership) are there to be shown. */
 static bool
 is_hidden(struct cut *x, struct nr_str id)
 {
@@ -21,7 +22,8 @@ is_hidden(struct cut *x, struct nr_str id)
     struct nr_fact f;
     bool some = false, may = false;
     enum nr_err err = nr_db_query(x->c->db, x->d, &st,
-        "SELECT " NR_FACT_COLUMNS " FROM fact WHERE subject=?1", "t", id);
+        "SELECT " NR_FACT_COLUMNS " FROM fact WHERE subject=?1 AND kind<10",
+        "t", id);
 
     while (!err && !may) {
         err = nr_db_row(x->c->db, st, x->d);

@@ -220,8 +220,10 @@ kind_wanted(const struct nr_cursor *c, const struct nr_fact *f)
 {
     if (c->q.answers)
         return f->kind == NR_FACT_ANSWER;
-    return f->kind == NR_FACT_OBJECT || f->kind == NR_FACT_REPORT ||
-        f->kind == NR_FACT_ANSWER;
+    /* Single answers are no news to members: they find their own by id. */
+    if (f->kind == NR_FACT_ANSWER)
+        return c->q.n_ids > 0 || nr_role_is_authority(c->reader->role);
+    return f->kind == NR_FACT_OBJECT || f->kind == NR_FACT_REPORT;
 }
 
 enum nr_err
