@@ -526,7 +526,6 @@ def test_no_forbidden_octet(tmp_path):
                 if other is not p and other is not people[0]:
                     assert other.member.encode() not in text
             assert b'31337' not in text
-            assert b'"asked":null' not in text  # six are asked: enough
         assert seen_some > 50
         text = everything(csirt, groups, ids[:3])
         for fid, secret, may, mark in facts:
