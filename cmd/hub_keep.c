@@ -146,5 +146,5 @@ hub_check(struct cli *cli, int argc, char **argv)
         (unsigned long long)c.facts, (unsigned long long)c.objects,
         (unsigned long long)c.answers, (unsigned long long)c.members,
         (unsigned long long)c.collections, (unsigned long long)c.faults);
-    return c.faults ? CLI_ERROR : CLI_NOTHING;
+    return c.faults ? CLI_INCOMPLETE : CLI_NOTHING;
 }

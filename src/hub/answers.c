@@ -61,7 +61,7 @@ fault_of(const struct nr_json *v, struct nr_str pseudonym)
         !nr_str_eq(text, NR_STR("sighting")))
         return "an answer is a sighting";
     if (!nr_json_get_str(v, NR_STR("sighting_of_ref"), &text) ||
-        !nr_id_is(text, NR_STR("indicator")))
+        !nr_stix_id_is(text, NR_STR("indicator")))
         return "sighting_of_ref must name an indicator";
     if (!sighted_here(v, pseudonym) ||
         (nr_json_get_str(v, NR_STR("created_by_ref"), &text) &&
@@ -106,7 +106,7 @@ find_collections(struct nr_request *q, const struct nr_json *list,
         return nr_fail(d, NR_ENOMEM, 0, "answers: too many");
     for (const struct nr_json *v = list->child; v; v = v->next)
         if (nr_json_get_str(v, NR_STR("sighting_of_ref"), &id) &&
-            nr_id_is(id, NR_STR("indicator")))
+            nr_stix_id_is(id, NR_STR("indicator")))
             ids[query.n_ids++] = id;
     if (query.n_ids == 0)
         return NR_OK;

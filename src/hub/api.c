@@ -229,7 +229,7 @@ refs_exist(struct nr_request *q, struct nr_db *db, const struct report *r,
         struct nr_fact f;
 
         if (!nr_json_is(v, NR_JSON_STRING) ||
-            !nr_id_is(v->text, NR_STR("indicator")))
+            !nr_stix_id_is(v->text, NR_STR("indicator")))
             continue;
         err = nr_gate_open(&c, db, &q->reader, &query, d);
         if (!err)

@@ -42,8 +42,8 @@ is_hidden(struct cut *x, struct nr_str id)
 static bool
 is_cut(struct cut *x, const struct nr_json *j)
 {
-    bool hidden = nr_json_is(j, NR_JSON_STRING) && nr_id_is_like(j->text) &&
-        is_hidden(x, j->text);
+    bool hidden = nr_json_is(j, NR_JSON_STRING) &&
+        nr_stix_id_parse(j->text, NULL) && is_hidden(x, j->text);
 
     x->changed |= hidden;
     return hidden;

@@ -87,7 +87,7 @@ add_report(struct fold *f, const struct nr_fact *fact)
         return err ? err : NR_ENOMEM;
     for (const struct nr_json *v = refs ? refs->child : NULL; v; v = v->next)
         if (nr_json_is(v, NR_JSON_STRING) &&
-            nr_id_is(v->text, NR_STR("indicator")))
+            nr_stix_id_is(v->text, NR_STR("indicator")))
             ids[r.n++] = v->text;
     if (r.n == 0)
         return NR_OK;

@@ -213,7 +213,7 @@ check_report(struct check *c, const struct nr_fact *f, const struct nr_json *j)
 
     for (const struct nr_json *v = refs ? refs->child : NULL; v; v = v->next) {
         if (!nr_json_is(v, NR_JSON_STRING) ||
-            !nr_id_is(v->text, NR_STR("indicator")))
+            !nr_stix_id_is(v->text, NR_STR("indicator")))
             continue;
         if (nr_db_i64(&c->hub->db, NULL, 0, &n,
                 "SELECT 1 FROM fact WHERE subject=?1 LIMIT 1", "t", v->text) ||

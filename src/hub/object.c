@@ -4,114 +4,11 @@
 
 #define NAMED_MAX ((size_t)1000) /* readers that one object names */
 
-static const struct {
-    const char *uuid;
-    struct nr_marking m;
-} markings[] = {
-    { "613f2e26-407d-48c7-9eca-b8e91df99dc9", { NR_TLP_CLEAR, 0 } },
-    { "34098fce-860f-48ae-8e50-ebd3cc5e41da", { NR_TLP_GREEN, 0 } },
-    { "f88d31f6-486f-44da-b317-01333bde0b82", { NR_TLP_AMBER, 0 } },
-    { "5e57c739-391a-4eb3-b6be-7d15ca92d5ed", { NR_TLP_RED, 0 } },
-    { "94868c89-83c2-464b-929b-a1a8aa3c8487", { NR_TLP_CLEAR, 0 } },
-    { "bab4a63c-aed9-4cf5-a766-dfca5abac2bb", { NR_TLP_GREEN, 0 } },
-    { "55d920b0-5e8b-4f79-9ee9-91f868d9b421", { NR_TLP_AMBER, 0 } },
-    { "939a9414-2ddd-4d32-a0cd-375ea402b003", { NR_TLP_AMBER_STRICT, 0 } },
-    { "e828b379-4e03-4974-9ac4-e53a884c97c1", { NR_TLP_RED, 0 } },
-    { "ad15a0cd-55b6-4588-a14c-a66105329b92", { 0, NR_PAP_CLEAR } },
-    { "c43594d1-4b11-4c59-93ab-1c9b14d53ce9", { 0, NR_PAP_GREEN } },
-    { "60f8932b-e51e-4458-b265-a2e8be9a80ab", { 0, NR_PAP_AMBER } },
-    { "740d36e5-7714-4c30-961a-3ae632ceee0e", { 0, NR_PAP_RED } },
-};
-
-#define UUID_LEN ((size_t)36)
-
-static bool
-id_parse(struct nr_str id, struct nr_str *type)
-{
-    struct nr_str uuid;
-    size_t n;
-
-    if (id.n < UUID_LEN + 3 || id.n > NR_STIX_ID_MAX)
-        return false;
-    n = id.n - UUID_LEN - 2;
-    uuid = (struct nr_str){ id.p + n + 2, UUID_LEN };
-    if (id.p[n] != '-' || id.p[n + 1] != '-')
-        return false;
-    for (size_t i = 0; i < UUID_LEN; i++) {
-        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-        if (dash ? uuid.p[i] != '-' : !nr_is_hex((uint8_t)uuid.p[i]))
-            return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        uint8_t c = (uint8_t)id.p[i];
-
-        if (!nr_is_digit(c) && c != '-' && (c < 'a' || c > 'z'))
-            return false;
-    }
-    *type = (struct nr_str){ id.p, n };
-    return true;
-}
-
-bool
-nr_id_is_like(struct nr_str s)
-{
-    struct nr_str type;
-
-    return id_parse(s, &type);
-}
-
-bool
-nr_id_is(struct nr_str s, struct nr_str type)
-{
-    struct nr_str t;
-
-    return id_parse(s, &t) && nr_str_eq(t, type);
-}
-
-static void
-join_marking(struct nr_marking *m, const struct nr_json *ref)
-{
-    struct nr_str type, uuid;
-
-    if (!nr_json_is(ref, NR_JSON_STRING) || !id_parse(ref->text, &type))
-        return;
-    uuid = (struct nr_str){ ref->text.p + type.n + 2, UUID_LEN };
-    for (size_t i = 0; i < sizeof(markings) / sizeof(markings[0]); i++) {
-        if (!nr_str_eq(uuid, nr_str_of(markings[i].uuid)))
-            continue;
-        if (markings[i].m.tlp > m->tlp)
-            m->tlp = markings[i].m.tlp;
-        if (markings[i].m.pap > m->pap)
-            m->pap = markings[i].m.pap;
-    }
-}
-
-/* The strictest of all that is said; what is not said is amber. */
-static struct nr_marking
-marking_of(const struct nr_json *object)
-{
-    const struct nr_json *list = nr_json_get(object,
-        NR_STR("object_marking_refs"));
-    struct nr_marking m = { NR_TLP_NONE, NR_PAP_NONE };
-
-    for (const struct nr_json *v = list ? list->child : NULL; v; v = v->next)
-        join_marking(&m, v);
-    list = nr_json_get(object, NR_STR("granular_markings"));
-    for (const struct nr_json *v = list ? list->child : NULL; v; v = v->next)
-        join_marking(&m, nr_json_get(v, NR_STR("marking_ref")));
-    if (m.tlp == NR_TLP_NONE)
-        m.tlp = NR_TLP_AMBER;
-    if (m.pap == NR_PAP_NONE)
-        m.pap = NR_PAP_AMBER;
-    return m;
-}
-
 static bool
 names_another(const struct nr_json *v, struct nr_str self)
 {
-    return nr_json_is(v, NR_JSON_STRING) && nr_id_is_like(v->text) &&
-        !nr_id_is(v->text, NR_STR("marking-definition")) &&
+    return nr_json_is(v, NR_JSON_STRING) && nr_stix_id_parse(v->text, NULL) &&
+        !nr_stix_id_is(v->text, NR_STR("marking-definition")) &&
         !nr_str_eq(v->text, self);
 }
 
@@ -168,13 +65,16 @@ nr_object_fact(const struct nr_json *j, struct nr_bytes text,
     if (j->len > NR_HUB_OBJECT_MAX)
         return nr_fail(d, NR_ELIMIT, j->at, "object: larger than 1 MiB");
     if (!nr_json_get_str(j, NR_STR("id"), &id) ||
-        !nr_json_get_str(j, NR_STR("type"), &type) || !id_parse(id, &of_id) ||
-        !nr_str_eq(type, of_id))
+        !nr_json_get_str(j, NR_STR("type"), &type) ||
+        !nr_stix_id_parse(id, &of_id) || !nr_str_eq(type, of_id))
         return nr_fail(d, NR_EFORMAT, j->at,
             "object: type and id \"type--UUID\" are required (section 2.9)");
     if (nr_str_eq(type, NR_STR("bundle")))
         return nr_fail(d, NR_EFORMAT, j->at,
             "object: post the objects of a bundle, not the bundle");
+    err = nr_stix_check(j, d);
+    if (err)
+        return err;
     *out = (struct nr_fact){ .kind = NR_FACT_OBJECT,
         .subject = id,
         .collection = collection,
@@ -182,7 +82,7 @@ nr_object_fact(const struct nr_json *j, struct nr_bytes text,
     err = version_of(j, &out->version_us, d);
     if (err)
         return err;
-    m = marking_of(j);
+    m = nr_marking_effective(nr_stix_marking(j, NULL, NULL, NULL));
     out->tlp = m.tlp;
     out->pap = m.pap;
     out->audience = m.tlp == NR_TLP_RED ? NR_AUDIENCE_AUTHOR

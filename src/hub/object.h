@@ -5,10 +5,6 @@
 #include "hub/gate.h"
 #include "json/json.h"
 
-/* "type--UUID". */
-bool nr_id_is_like(struct nr_str s);
-bool nr_id_is(struct nr_str s, struct nr_str type);
-
 /*
  * Check J, a member of the parsed text TEXT, and describe it as a fact of
  * AUTHOR for the collection: kind object, marking effective, audience by the marking (red: AUTHOR alone, until
