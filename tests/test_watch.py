@@ -5,8 +5,11 @@ import json
 import os
 import pathlib
 import random
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -201,6 +204,78 @@ def test_follow(ioc, tmp_path):
         p.kill()
     lines = [r.split(b"\t")[0] for r in out.read_bytes().splitlines()]
     assert lines == [b"1", b"3", b"4", b"5", b"6", b"7"]
+
+
+# Take every inotify instance that the user may have, then follow.
+EXHAUST = """
+import ctypes, subprocess, sys
+libc = ctypes.CDLL(None, use_errno=True)
+while libc.inotify_init1(0) >= 0:
+    pass
+sys.exit(subprocess.call(sys.argv[1:]))
+"""
+
+
+def test_follow_without_inotify(ioc):
+    nobody = []
+    if os.geteuid() == 0:  # not at the cost of root's other programs
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534",
+                  "--clear-groups"]
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = pathlib.Path(name)
+        folder.chmod(0o755)
+        program = shutil.copy(NOROSHI, folder)
+        listed = shutil.copy(ioc, folder)
+        pathlib.Path(listed).chmod(0o644)
+        log, out = folder / "app.log", folder / "out"
+        log.write_bytes(b"")
+        with out.open("wb") as f:
+            p = subprocess.Popen(
+                [*nobody, sys.executable, "-c", EXHAUST, program, "watch",
+                 "--warninglists", "none", "-i", listed, "-f", log],
+                stdout=f, start_new_session=True)
+        try:
+            for i in (1, 2):
+                with log.open("ab") as f:
+                    f.write(b"evil.com\n")
+                wait_for(out, b"%d\tdomain" % i, p)
+        finally:
+            os.killpg(p.pid, signal.SIGTERM)
+            p.wait(60)
+
+
+def test_compiled_list(ioc, tmp_path):
+    packed = tmp_path / "list.nrwl"
+    log = b"http://evil.com/x 192.0.2.7\n192.0.2.8 www.evil.com\n"
+    out = noroshi("import", "--warninglists", "none", ioc, "-o", packed)
+    assert out.returncode == 0, out.stderr
+    assert noroshi("watch", "-i", packed, stdin=log).stdout == \
+        noroshi("watch", "-i", ioc, stdin=log).stdout != b""
+    whole = packed.read_bytes()
+    for damaged in (whole[:-1], whole[:100], whole[:200] + b"\xff" + whole[201:]):
+        packed.write_bytes(damaged)
+        out = noroshi("watch", "-i", packed, stdin=log)
+        assert out.returncode == 2 and not out.stdout
+        assert str(packed).encode() in out.stderr
+
+
+def test_odd_text(ioc, tmp_path):
+    lines = "first\r\n192.0.2.7\x00evil.com\r\n"
+    for name, octets in (("crlf", lines.encode()),
+                         ("bom", b"\xef\xbb\xbf" + lines.encode()),
+                         ("utf16", lines.encode("utf-16"))):
+        log = tmp_path / name
+        log.write_bytes(octets)
+        out = noroshi("watch", "-i", ioc, log)
+        assert rows(out.stdout, 4) == [
+            (b"2", b"domain", b"evil.com", b"evil.com"),
+            (b"2", b"ipv4", b"192.0.2.7", b"192.0.2.7")], name
+    cut = tmp_path / "cut.gz"
+    cut.write_bytes(gzip.compress(
+        b"evil.com\n" + os.urandom(50000).hex().encode())[:-9])
+    out = noroshi("watch", "-i", ioc, cut)
+    assert out.returncode == 3 and b"cut.gz" in out.stderr
+    assert rows(out.stdout, 3)[0] == (b"1", b"domain", b"evil.com")
 
 
 def test_warninglists(ioc, tmp_path):
