@@ -8,16 +8,19 @@
 
 #define MEMORY ((size_t)1 << 30) /* postings of one segment that are hit */
 #define TRIES  8                 /* places of a text tried before a full scan */
+#define FEW    ((size_t)4) /* addresses looked for one by one in a block */
 
 /* An entry of the index that a probe found. */
 struct hit {
     uint32_t probe, indicator;
+    struct seg_key key;
     struct seg_posting post;
 };
 
 /* A block that is to be opened. */
 struct want {
     uint32_t block, probe, indicator;
+    struct seg_key key; /* of the entry */
     bool exact; /* count its lines; else only look whether it is there */
 };
 
@@ -90,6 +93,7 @@ look_up(struct pass *p, struct nr_diag *d)
             err = segment_key(p->s, x->cls, at, &k, d);
             if (!err && seg_key_cmp(k, x->hi) > 0)
                 break;
+            h.key = k;
             if (!err)
                 err = segment_posting(p->s, x->cls, at, &p->mem, &h.post, d);
             if (err)
@@ -142,7 +146,8 @@ want_all(struct pass *p, const struct hit *h)
 {
     p->sums[h->indicator].sources |= h->post.sources;
     for (uint32_t i = 0; i < h->post.n_blocks; i++) {
-        struct want w = { h->post.blocks[i], h->probe, h->indicator, true };
+        struct want w = { h->post.blocks[i], h->probe, h->indicator, h->key,
+            true };
 
         put(&p->wants, &w, sizeof(w));
     }
@@ -167,7 +172,7 @@ plan(struct pass *p)
                 want_all(p, &v[k]);
         } else {
             struct want w = { v[i].post.blocks[0], v[i].probe, v[i].indicator,
-                false };
+                v[i].key, false };
 
             if (p->probes->v[v[i].probe].cls == SEG_NAME)
                 put(&p->wants, &w, sizeof(w));
@@ -285,6 +290,110 @@ count_line(struct pass *p, const struct want *w, const struct seg_block *b,
         put(&p->refs, &r, sizeof(r));
 }
 
+static int
+by_line(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* The line of TEXT around AT, and its number: *LINE lines end before *SEEN. */
+static struct nr_bytes
+line_at(struct nr_bytes text, const uint8_t *at, const uint8_t **seen,
+    uint32_t *line)
+{
+    const uint8_t *end = text.p + text.n, *lf;
+
+    while ((lf = memchr(*seen, '\n', (size_t)(at - *seen))) != NULL) {
+        ++*line;
+        *seen = lf + 1;
+    }
+    lf = memchr(at, '\n', (size_t)(end - at));
+    return (struct nr_bytes){ *seen, (size_t)((lf ? lf : end) - *seen) };
+}
+
+/* Lines of the open block that show IPv4 address W->key, which has only one
+ * text: it is looked for, and only the lines that have it are scanned. */
+static enum nr_err
+find_address(struct pass *p, const struct want *w, struct nr_buf *lines)
+{
+    struct nr_bytes text = p->text.text;
+    const uint8_t *at = text.p, *end = text.p + text.n, *seen = text.p;
+    uint32_t a = (uint32_t)w->key.lo, line = 0;
+    char want[16];
+    int n = snprintf(want, sizeof(want), "%u.%u.%u.%u", a >> 24, a >> 16 & 255,
+        a >> 8 & 255, a & 255);
+
+    while (n > 0 && at < end &&
+        (at = memmem(at, (size_t)(end - at), want, (size_t)n)) != NULL) {
+        struct nr_bytes one = line_at(text, at, &seen, &line);
+        bool is = false;
+        enum nr_err err = nr_scan(one, &p->one);
+
+        if (err)
+            return err;
+        for (size_t k = 0; k < p->one.n && !is; k++)
+            is = shows(&p->one, &p->one.v[k], &p->probes->v[w->probe]);
+        if (is)
+            put(lines, &line, sizeof(line));
+        at = one.p + one.n;
+    }
+    return NR_OK;
+}
+
+/* Are V[0..n), of one indicator, few IPv4 addresses to be counted? */
+static bool
+is_few(const struct pass *p, const struct want *v, size_t n)
+{
+    return n <= FEW && v[0].exact && p->probes->v[v[0].probe].cls == SEG_V4;
+}
+
+/* Number of wants at V of the same indicator. */
+static size_t
+group(const struct want *v, size_t n)
+{
+    size_t k = 1;
+
+    while (k < n && v[k].indicator == v[0].indicator)
+        k++;
+    return k;
+}
+
+/* Count the lines for those of V[0..n) that are few addresses. */
+static enum nr_err
+count_few(struct pass *p, const struct want *v, size_t n,
+    const struct seg_block *b)
+{
+    struct nr_buf lines;
+    enum nr_err err = NR_OK;
+
+    nr_buf_init(&lines, SEG_BLOCK_MAX * sizeof(uint32_t));
+    for (size_t i = 0, k; !err && i < n; i += k) {
+        const uint32_t *l;
+        size_t count;
+
+        k = group(v + i, n - i);
+        if (!is_few(p, v + i, k))
+            continue;
+        if (b->flags & SEG_CUT)
+            count_line(p, &v[i], b, 0);
+        nr_buf_reset(&lines);
+        for (size_t j = i; !err && j < i + k; j++)
+            err = find_address(p, &v[j], &lines);
+        count = lines.n / sizeof(*l);
+        if (k > 1 && count > 1)
+            qsort(lines.p, count, sizeof(*l), by_line);
+        l = (const uint32_t *)(const void *)lines.p;
+        for (size_t j = 0; !err && j < count; j++)
+            if (j == 0 || l[j] != l[j - 1])
+                count_line(p, &v[i], b, l[j]);
+    }
+    err = err ? err : lines.err;
+    nr_buf_fini(&lines);
+    return err;
+}
+
 /* Count the lines of the open block that show what V[0..n) want of it. */
 static void
 count_block(struct pass *p, const struct want *v, size_t n,
@@ -293,9 +402,8 @@ count_block(struct pass *p, const struct want *v, size_t n,
     for (size_t i = 0, end; i < n; i = end) {
         uint32_t next = 0; /* lines below are decided */
 
-        for (end = i + 1; end < n && v[end].indicator == v[i].indicator; end++)
-            continue;
-        if (!v[i].exact)
+        end = i + group(v + i, n - i);
+        if (!v[i].exact || is_few(p, v + i, end - i))
             continue;
         if (b->flags & SEG_CUT)
             count_line(p, &v[i], b, 0);
@@ -329,8 +437,10 @@ open_block(struct pass *p, const struct want *v, size_t n,
         err = segment_read(p->s, &b, &p->text, d);
     if (!err)
         err = read_meta(p, &b, d);
-    for (size_t i = 0; i < n; i++)
-        scan |= v[i].exact;
+    for (size_t i = 0, k; i < n; i += k) {
+        k = group(v + i, n - i);
+        scan |= v[i].exact && !is_few(p, v + i, k);
+    }
     for (size_t i = 0; !err && i < n; i++) {
         const struct probe *x = &p->probes->v[v[i].probe];
         bool found = (b.flags & SEG_CUT) != 0;
@@ -351,6 +461,8 @@ open_block(struct pass *p, const struct want *v, size_t n,
         err = nr_scan(p->text.text, &p->tokens);
     if (!err && scan)
         count_block(p, v, n, &b);
+    if (!err)
+        err = count_few(p, v, n, &b);
     return err;
 }
 
