@@ -13,6 +13,7 @@
 #include "json/json.h"
 
 #include "base/date.h"
+#include "base/hash.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -23,6 +24,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ROW_MAX ((size_t)1 << 20) /* octets of one row of output */
@@ -35,7 +37,11 @@ static const char usage[] =
 struct watch {
     struct cli *cli;
     bool json, iso, seen, incomplete;
+    struct watch_conf conf;
+    struct cli_list lists;
+    const char *warn_dir;
     struct nr_watchlist *list;
+    uint64_t stamp; /* of the list files when LIST was read */
     struct nr_buf row;
     struct watch_file **files;
     int n_files;
@@ -159,14 +165,37 @@ warn_of_list(const struct watch *w, const struct nr_feed_stats *st)
             (unsigned long long)st->flagged);
 }
 
-static enum nr_err
-load_lists(struct watch *w, const struct cli_list *lists, const char *warn_dir,
-    int64_t now_s, struct nr_diag *d)
+/* Changes when one of the list files does: replaced, rewritten, gone. */
+static uint64_t
+stamp_lists(const struct cli_list *lists)
 {
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < lists->n; i++) {
+        struct stat st;
+        int64_t v[5] = { 0 };
+
+        if (stat(lists->v[i], &st) == 0) {
+            v[0] = (int64_t)st.st_dev;
+            v[1] = (int64_t)st.st_ino;
+            v[2] = (int64_t)st.st_size;
+            v[3] = (int64_t)st.st_mtim.tv_sec;
+            v[4] = (int64_t)st.st_mtim.tv_nsec;
+        }
+        sum = nr_xxh64((struct nr_bytes){ (const uint8_t *)v, sizeof(v) }, sum);
+    }
+    return sum;
+}
+
+static enum nr_err
+load_lists(struct watch *w, struct nr_diag *d)
+{
+    struct nr_watchlist *list = NULL;
     struct nr_warnlists *warn = NULL;
     struct nr_feed_conf conf = { 0 };
     struct nr_feed_stats stats = { 0 };
-    enum nr_err err = warn_load(w->cli, warn_dir, &warn, d);
+    uint64_t stamp = stamp_lists(&w->lists);
+    enum nr_err err = warn_load(w->cli, w->warn_dir, &warn, d);
 
     if (err == NR_OK) {
         conf.warn = warn;
@@ -176,10 +205,15 @@ load_lists(struct watch *w, const struct cli_list *lists, const char *warn_dir,
             (void)nr_fail(d, err, 0, "watch: no random octets");
     }
     if (err == NR_OK)
-        err = nr_feed_load_list(lists->v, lists->n, &conf, now_s, &w->list,
-            &stats, d);
-    if (err == NR_OK)
+        err = nr_feed_load_list(w->lists.v, w->lists.n, &conf,
+            nr_env_now_s(&w->cli->env), &list, &stats, d);
+    if (err == NR_OK) {
+        nr_watchlist_close(w->list);
+        w->list = list;
+        w->conf.list = list;
+        w->stamp = stamp; /* taken before: a change meanwhile is seen again */
         warn_of_list(w, &stats);
+    }
     nr_warn_destroy(warn);
     return err;
 }
@@ -225,6 +259,27 @@ read_all(struct watch *w, bool finish, struct nr_diag *d)
     return err;
 }
 
+/* A new version of the list is taken between two reads, so no line is lost; a
+ * list that cannot be read leaves the old one in force. */
+static void
+renew_lists(struct watch *w)
+{
+    uint64_t stamp = stamp_lists(&w->lists);
+    struct nr_diag why = { 0 };
+
+    if (stamp == w->stamp)
+        return;
+    if (load_lists(w, &why) != NR_OK) {
+        (void)cli_fail(w->cli, &why);
+        cli_warn(w->cli, "the list as it was stays in force");
+        w->stamp = stamp; /* said once for each change */
+        return;
+    }
+    for (int i = 0; i < w->n_files; i++)
+        if (w->files[i])
+            watch_file_forget(w->files[i]);
+}
+
 /* Wake on anything in the folders of the files. -1: look every second. */
 static int
 watch_folders(char **paths, int n)
@@ -266,6 +321,7 @@ follow(struct watch *w, char **paths, struct nr_diag *d)
         return nr_fail_sys(d, "watch: signals");
     p[1].fd = watch_folders(paths, w->n_files);
     while (err == NR_OK && !(p[0].revents & POLLIN)) {
+        renew_lists(w);
         err = read_all(w, false, d);
         if (err == NR_OK && fflush(stdout) != 0)
             err = nr_fail_sys(d, "watch: standard output");
@@ -285,9 +341,9 @@ follow(struct watch *w, char **paths, struct nr_diag *d)
 
 /* Files are opened one after the other, unless all are followed at once. */
 static enum nr_err
-run(struct watch *w, struct watch_conf *conf, char **paths, int n,
-    struct nr_diag *d)
+run(struct watch *w, char **paths, int n, struct nr_diag *d)
 {
+    struct watch_conf *conf = &w->conf;
     enum nr_err err = NR_OK;
 
     for (int i = 0; i < n && err == NR_OK; i++) {
@@ -312,7 +368,7 @@ run(struct watch *w, struct watch_conf *conf, char **paths, int n,
 }
 
 static int
-watch_lines(struct watch *w, struct watch_conf *conf, char **paths, int n)
+watch_lines(struct watch *w, char **paths, int n)
 {
     struct nr_diag d = { 0 };
     enum nr_err err = NR_OK;
@@ -321,7 +377,7 @@ watch_lines(struct watch *w, struct watch_conf *conf, char **paths, int n)
     if (!w->files)
         err = nr_fail(&d, NR_ENOMEM, 0, "watch: out of memory");
     if (err == NR_OK)
-        err = run(w, conf, paths, n, &d);
+        err = run(w, paths, n, &d);
     for (int i = 0; w->files && i < w->n_files; i++)
         watch_file_close(w->files[i]);
     free(w->files);
@@ -345,16 +401,14 @@ cmd_watch(struct cli *cli, int argc, char **argv)
 {
     char standard_input[] = "-", *none[] = { standard_input, NULL };
     struct watch w = { .cli = cli };
-    struct watch_conf conf = { .hit = on_hit, .ctx = &w };
-    struct cli_list lists = { 0 };
-    const char *time = NULL, *warn_dir = NULL;
+    const char *time = NULL;
     const struct cli_option options[] = {
-        { "indicators", 'i', CLI_LIST, &lists },
-        { "follow", 'f', CLI_FLAG, &conf.follow },
-        { "tz", 0, CLI_ZONE, &conf.zone_east_s },
+        { "indicators", 'i', CLI_LIST, &w.lists },
+        { "follow", 'f', CLI_FLAG, &w.conf.follow },
+        { "tz", 0, CLI_ZONE, &w.conf.zone_east_s },
         { "time", 0, CLI_TEXT, &time },
         { "json", 0, CLI_FLAG, &w.json },
-        { "warninglists", 0, CLI_TEXT, &warn_dir },
+        { "warninglists", 0, CLI_TEXT, &w.warn_dir },
         { "home", 0, CLI_TEXT, &cli->home },
         { NULL, 0, CLI_FLAG, NULL },
     };
@@ -364,21 +418,22 @@ cmd_watch(struct cli *cli, int argc, char **argv)
     if (!cli_parse(cli, options, usage, argc, argv, &n) ||
         !choose_time(&w, time))
         return CLI_ERROR;
-    if (lists.n == 0)
+    if (w.lists.n == 0)
         return cli_usage(cli, usage);
-    for (int i = 0; i < n && conf.follow; i++)
+    for (int i = 0; i < n && w.conf.follow; i++)
         if (strcmp(argv[i], "-") == 0)
             return cli_error(cli, "-f follows files, not standard input");
-    if (conf.follow && n == 0)
+    if (w.conf.follow && n == 0)
         return cli_error(cli, "-f wants the files to follow");
     nr_buf_init(&w.row, ROW_MAX);
-    conf.now_s = nr_env_now_s(&cli->env);
-    if (load_lists(&w, &lists, warn_dir, conf.now_s, &d) != NR_OK) {
+    w.conf.hit = on_hit;
+    w.conf.ctx = &w;
+    w.conf.now_s = nr_env_now_s(&cli->env);
+    if (load_lists(&w, &d) != NR_OK) {
         nr_buf_fini(&w.row);
         return cli_fail(cli, &d);
     }
-    conf.list = w.list;
-    status = watch_lines(&w, &conf, n > 0 ? argv : none, n > 0 ? n : 1);
+    status = watch_lines(&w, n > 0 ? argv : none, n > 0 ? n : 1);
     nr_watchlist_close(w.list);
     nr_buf_fini(&w.row);
     return status;

@@ -263,3 +263,9 @@ watch_file_finish(struct watch_file *f, bool *fatal, struct nr_diag *d)
     nr_input_finish(f->in);
     return drain(f, fatal, d);
 }
+
+void
+watch_file_forget(struct watch_file *f)
+{
+    f->n_told = 0;
+}

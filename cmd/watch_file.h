@@ -48,6 +48,9 @@ void watch_file_close(struct watch_file *f); /* NULL is allowed */
 enum nr_err watch_file_read(struct watch_file *f, bool *fatal,
     struct nr_diag *d) NR_MUST_USE;
 
+/* The list was replaced: numbers of indicators mean others now. */
+void watch_file_forget(struct watch_file *f);
+
 /* Following ends: the last line, even without its line feed. */
 enum nr_err watch_file_finish(struct watch_file *f, bool *fatal,
     struct nr_diag *d) NR_MUST_USE;

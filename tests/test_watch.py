@@ -206,6 +206,33 @@ def test_follow(ioc, tmp_path):
     assert lines == [b"1", b"3", b"4", b"5", b"6", b"7"]
 
 
+def test_follow_takes_new_list(ioc, tmp_path):
+    log, out, err = (tmp_path / n for n in ("app.log", "out", "err"))
+    log.write_bytes(b"evil.com other.com\n")
+    with out.open("wb") as o, err.open("wb") as e:
+        p = subprocess.Popen([NOROSHI, "watch", "--warninglists", "none",
+                              "-i", ioc, "-f", log], stdout=o, stderr=e)
+    try:
+        wait_for(out, b"1\tdomain\tevil.com", p)
+        ioc.write_text("domain\tcom\n")
+        wait_for(err, b"stays in force", p)
+        new = tmp_path / "new"
+        new.write_text("domain\tother.com\n")
+        new.rename(ioc)
+        for n in range(2, 200):  # lines until one is read with the new list
+            with log.open("ab") as f:
+                f.write(b"evil.com other.com\n")
+            time.sleep(0.1)
+            if b"other.com\tother.com" in out.read_bytes():
+                break
+        p.terminate()
+        assert p.wait(60) == 1
+    finally:
+        p.kill()
+    lines = [r.split(b"\t")[0] for r in out.read_bytes().splitlines()]
+    assert lines == [b"%d" % i for i in range(1, n + 1)]  # none lost, none twice
+
+
 # Take every inotify instance that the user may have, then follow.
 EXHAUST = """
 import ctypes, subprocess, sys
