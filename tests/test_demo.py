@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import re
+import socket
 import subprocess
 import sys
 
@@ -23,6 +25,51 @@ def demo(folder, **env):
         [sys.executable, RUN], text=True, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={**os.environ, "BUILD": str(BUILD), "DEMO_DIR": str(folder), **env})
+
+
+def processes_of(folder):
+    out = []
+    for p in pathlib.Path("/proc").iterdir():
+        if p.name.isdigit():
+            try:
+                words = (p / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(folder).encode() in words:
+                out.append(words)
+    return out
+
+
+def test_eight_organisations(tmp_path):
+    r = demo(tmp_path / "run", ORGS="8", YEARS="2", MEGABYTES="1", KEEP="")
+    assert r.returncode == 0, r.stdout
+    assert re.search(r"^truth: [1-9][0-9]* right, 0 wrong$", r.stdout, re.M)
+    n = 8 * len(cast.build(8, 2, 1)["indicators"])
+    assert int(re.search(r"truth: (\d+) right", r.stdout).group(1)) > n
+    for words in ("hub restarted", "Seccomp: 2", "Extent of damage",
+                  "report to answer", "late ones", "memory of agents"):
+        assert words in r.stdout
+    assert not (tmp_path / "run").exists()
+    assert not processes_of(tmp_path)
+
+
+def test_kept_running_and_stopped(tmp_path):
+    folder = tmp_path / "run"
+    r = demo(folder, ORGS="8", YEARS="1", MEGABYTES="1", KEEP="1")
+    try:
+        assert r.returncode == 0, r.stdout
+        port = int(re.search(r"Hub: https://127.0.0.1:(\d+)/", r.stdout)
+                   .group(1))
+        with socket.create_connection(("127.0.0.1", port), 5):
+            pass
+        again = demo(folder, ORGS="8", MEGABYTES="1")
+        assert again.returncode == 2
+        assert "kept running" in again.stdout
+    finally:
+        subprocess.run([sys.executable, RUN, "--stop"], check=True,
+                       env={**os.environ, "DEMO_DIR": str(folder)})
+    assert not folder.exists()
+    assert not processes_of(tmp_path)
 
 
 @pytest.mark.parametrize("env, says", [

@@ -101,11 +101,11 @@ class Play:
         """The discoverer reports; the clock starts."""
         home = self.home(self.cast["discoverer"])
         path = self.write_report()
-        self.runner.run(self.runner.noroshi, "report", "new", "--home", home,
-                        "--from", path)
+        name = self.runner.run(self.runner.noroshi, "report", "new", "--home",
+                               home, "--from", path).split()[-1]
         began = time.monotonic()
-        out = self.runner.run(self.runner.noroshi, "report", "send", "--home",
-                              home)
+        out = self.runner.run(self.runner.noroshi, "report", "send", name,
+                              "--home", home)
         self.screen.say(f"{self.cast['discoverer']} reports "
                         f"{len(self.cast['indicators'])} indicators: "
                         f"{' '.join(out.split())[:100]}")
@@ -149,7 +149,7 @@ class Play:
 
     def wait_answers(self, ids, began, restart):
         """Until all of IDS answered in their homes, and those that share at
-        the hub. RESTART: restart the hub when half have answered."""
+        the hub. RESTART: restart the hub when a quarter has answered."""
         shared = [i for i in ids if self.orgs[i]["share"] != "never"]
         looked = 0.0
         while True:
@@ -157,7 +157,7 @@ class Play:
                 if org_id not in self.at_home:
                     self.look_home(org_id)
             home = sum(i in self.at_home for i in ids)
-            if restart and home * 2 >= len(ids):
+            if restart and home * 4 >= len(ids):
                 restart = False
                 self.hub.restart()
                 self.screen.say(f"hub restarted, {home} of {len(ids)} had "
