@@ -457,7 +457,7 @@ def test_no_forbidden_octet(tmp_path):
                       names, '--write', names).strip()
             groups.append(c)
             reads[c] = who
-        facts, ids = [], []
+        facts, ids, told = [], [], set()
         for n in range(60):
             c = rnd.choice(groups)
             k = rnd.choice(sorted(reads[c]))
@@ -467,8 +467,13 @@ def test_no_forbidden_octet(tmp_path):
             may = {k} if mark == RED else set(reads[c])
             if mark == RED and rnd.random() < .5:
                 named = rnd.randrange(6)
-                o['x_noroshi_audience'] = [people[named].member]
-                may |= {named}
+                o['x_noroshi_audience'] = [people[named].member,
+                                           people[-1].member]
+                if 5 in reads[c]:
+                    may |= {5}
+                told |= {(k, named), (k, 5)}
+                if named in reads[c]:
+                    may |= {named}
             if facts and rnd.random() < .4:
                 refs = rnd.sample([f[0] for f in facts],
                                   min(len(facts), 3))
@@ -524,7 +529,8 @@ def test_no_forbidden_octet(tmp_path):
                 assert b'damage-of-zero' not in text
                 assert lost['id'].encode() not in text
             for other in people:
-                if other is not p and other is not people[0]:
+                if other is not p and other is not people[0] and \
+                        (k, people.index(other)) not in told:
                     assert other.member.encode() not in text
             assert b'31337' not in text
         assert seen_some > 50

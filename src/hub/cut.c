@@ -10,6 +10,7 @@ struct cut {
     enum nr_err err;
     bool lost; /* what the object cannot be without */
     bool changed;
+    bool own; /* the reader is the author */
 };
 
 /* Hidden: the log has facts under that id, and none of them is the reader's to
@@ -86,6 +87,11 @@ put_member(struct cut *x, const struct nr_json *j)
         nr_json_member_str(&x->o, j->key, j->text);
         return;
     }
+    /* who else was told is not the reader's to know */
+    if (nr_str_eq(j->key, NR_STR("x_noroshi_audience")) && !x->own) {
+        x->changed = true;
+        return;
+    }
     if (is_cut(x, j)) {
         if (is_needed(j->key))
             x->lost = true;
@@ -102,7 +108,10 @@ put_member(struct cut *x, const struct nr_json *j)
 enum nr_err
 nr_cut(struct nr_cursor *c, struct nr_fact *f, bool *shown, struct nr_diag *d)
 {
-    struct cut x = { .c = c, .d = d, .body = f->body };
+    struct cut x = { .c = c,
+        .d = d,
+        .body = f->body,
+        .own = f->author == c->reader->member };
     const struct nr_json *j;
     enum nr_err err;
 

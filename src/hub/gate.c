@@ -54,13 +54,20 @@ reads_collection(const struct nr_reader *r, const struct nr_fact *f)
         (f->tlp == NR_TLP_CLEAR || f->tlp == NR_TLP_GREEN);
 }
 
+/* Naming somebody does not let him into a group: its id would show. */
 static bool
-counts(const struct nr_reader *r, const struct nr_fact *f)
+knows_collection(const struct nr_reader *r, const struct nr_fact *f)
 {
     const struct nr_right *right = nr_gate_right(r, f->collection);
 
-    return f->kind == NR_FACT_ANSWER && f->tlp != NR_TLP_RED && right &&
-        nr_gate_reads(r, right);
+    return right && nr_gate_reads(r, right);
+}
+
+static bool
+counts(const struct nr_reader *r, const struct nr_fact *f)
+{
+    return f->kind == NR_FACT_ANSWER && f->tlp != NR_TLP_RED &&
+        knows_collection(r, f);
 }
 
 bool
@@ -73,7 +80,7 @@ nr_gate_may(const struct nr_reader *r, const struct nr_fact *f)
     if (f->author == r->member)
         return true;
     if (f->audience >= NR_AUDIENCE_NAMED)
-        return in_audience(r, f->audience);
+        return in_audience(r, f->audience) && knows_collection(r, f);
     if (f->audience == NR_AUDIENCE_AUTHORITIES)
         return nr_role_is_authority(r->role);
     return f->audience == NR_AUDIENCE_COLLECTION && reads_collection(r, f);

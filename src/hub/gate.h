@@ -10,7 +10,8 @@
  *
  * The rule for one fact (TLP 2.0; NONE was turned into amber on the way in):
  *   author                   always (not the statistics of others)
- *   audience: named set      its members only; the only way to TLP red
+ *   audience: named set      its members who read the collection; the only way
+ *                            to TLP red
  *   audience: authorities    by role
  *   audience: collection     who reads the collection: amber and stricter
  *                            only those named as its readers, or by role;
