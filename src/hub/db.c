@@ -118,7 +118,7 @@ make_schema(struct nr_db *db, struct nr_diag *d)
 static enum nr_err
 check_schema(struct nr_db *db, struct nr_diag *d)
 {
-    int64_t id, version;
+    int64_t id = 0, version = 0;
     enum nr_err err = nr_db_i64(db, d, 0, &id, "PRAGMA application_id", "");
 
     if (!err)
@@ -317,6 +317,14 @@ nr_db_str(sqlite3_stmt *st, int column)
     int n = sqlite3_column_bytes(st, column);
 
     return (struct nr_str){ p ? p : "", n > 0 ? (size_t)n : 0 };
+}
+
+unsigned
+nr_db_uint(sqlite3_stmt *st, int column)
+{
+    int n = sqlite3_column_int(st, column);
+
+    return n > 0 ? (unsigned)n : 0;
 }
 
 enum nr_err

@@ -63,6 +63,8 @@ enum nr_err nr_db_i64(struct nr_db *db, struct nr_diag *d, int64_t otherwise,
 /* Borrowed until the next row. */
 struct nr_str nr_db_str(sqlite3_stmt *st, int column);
 struct nr_bytes nr_db_bytes(sqlite3_stmt *st, int column);
+/* A small number that is not negative: an enumeration's. */
+unsigned nr_db_uint(sqlite3_stmt *st, int column);
 
 enum nr_err nr_db_begin(struct nr_db *db, struct nr_diag *d) NR_MUST_USE;
 enum nr_err nr_db_commit(struct nr_db *db, struct nr_diag *d) NR_MUST_USE;

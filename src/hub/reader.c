@@ -104,7 +104,7 @@ load_member(struct nr_db *db, struct nr_arena *a, struct nr_reader *r,
     if (!err)
         err = nr_db_row(db, st, d);
     if (!err) {
-        r->role = sqlite3_column_int(st, 0);
+        r->role = nr_db_uint(st, 0);
         if (!nr_store_dup(a, nr_db_str(st, 1), &r->pseudonym) ||
             !nr_store_dup(a, nr_db_str(st, 2), &r->sector) ||
             !nr_store_dup(a, nr_db_str(st, 3), &r->size))

@@ -130,14 +130,14 @@ nr_store_fact(sqlite3_stmt *st, struct nr_fact *f)
     *f = (struct nr_fact){
         .seq = sqlite3_column_int64(st, 0),
         .added_us = sqlite3_column_int64(st, 1),
-        .kind = sqlite3_column_int(st, 2),
+        .kind = nr_db_uint(st, 2),
         .subject = nr_db_str(st, 3),
         .version_us = sqlite3_column_int64(st, 4),
         .collection = sqlite3_column_int64(st, 5),
         .audience = sqlite3_column_int64(st, 6),
         .author = sqlite3_column_int64(st, 7),
-        .tlp = sqlite3_column_int(st, 8),
-        .pap = sqlite3_column_int(st, 9),
+        .tlp = nr_db_uint(st, 8),
+        .pap = nr_db_uint(st, 9),
         .refs = sqlite3_column_int(st, 10) != 0,
         .body = nr_db_bytes(st, 11),
     };

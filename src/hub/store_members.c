@@ -130,7 +130,7 @@ find_invite(struct nr_db *db, struct nr_arena *a, struct nr_bytes hash,
     if (!err)
         err = nr_db_row(db, st, d);
     if (!err) {
-        out->m.role = sqlite3_column_int(st, 1);
+        out->m.role = nr_db_uint(st, 1);
         out->member = sqlite3_column_int64(st, 5);
         if (!nr_store_dup(a, nr_db_str(st, 0), &out->m.name) ||
             !nr_store_dup(a, nr_db_str(st, 2), &out->m.sector) ||

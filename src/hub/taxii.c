@@ -217,7 +217,7 @@ page_place(struct page *p)
     const char *added = nr_query_value(p->q, "added_after");
     const char *next = nr_query_value(p->q, "next");
     uint64_t n = NR_HUB_PAGE_DEFAULT;
-    int64_t us;
+    int64_t us = 0;
 
     if (limit && (!nr_str_to_u64(nr_str_of(limit), &n) || n == 0))
         p->wrong = "limit takes a number from 1.";
