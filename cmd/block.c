@@ -36,7 +36,9 @@ block_scan(const struct nr_block *block, struct nr_tokens *out)
 void
 block_put_field(struct nr_buf *out, struct nr_bytes text)
 {
-    for (size_t i = 0; i < text.n; i++)
-        nr_buf_put_c(out,
-            text.p[i] < 0x20 || text.p[i] == 0x7f ? '?' : (char)text.p[i]);
+    for (size_t i = 0; i < text.n; i++) {
+        bool control = text.p[i] < 0x20 || text.p[i] == 0x7f;
+
+        nr_buf_put_c(out, (char)(control ? (uint8_t)'?' : text.p[i]));
+    }
 }

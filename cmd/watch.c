@@ -146,18 +146,19 @@ on_hit(void *ctx, const struct watch_hit *h, struct nr_diag *d)
 static void
 warn_of_list(const struct watch *w, const struct nr_feed_stats *st)
 {
-    size_t odd = nr_watchlist_unmatched_count(w->list);
+    unsigned long long odd = st->unmatchable +
+        nr_watchlist_unmatched_count(w->list);
 
     if (st->refused > 0)
         cli_warn(w->cli,
             "list: %llu values are no indicators and were left out "
             "(noroshi import says which)",
             (unsigned long long)st->refused);
-    if (st->unmatchable + odd > 0)
+    if (odd > 0)
         cli_warn(w->cli,
             "list: %llu indicators are of a kind that the scanner does not "
             "match yet",
-            (unsigned long long)(st->unmatchable + odd));
+            odd);
     if (st->flagged > 0)
         cli_warn(w->cli,
             "list: %llu values stand on warninglists: common, harmless things "
@@ -288,7 +289,7 @@ watch_folders(char **paths, int n)
     bool all = fd >= 0;
 
     for (int i = 0; i < n && all; i++) {
-        char *copy = strdup(paths[i]);
+        char *copy = paths[i] ? strdup(paths[i]) : NULL;
 
         all = copy &&
             inotify_add_watch(fd, dirname(copy),

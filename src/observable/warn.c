@@ -293,7 +293,7 @@ ask_nets(const struct question *q, const struct nr_table *t, const bool *has4,
     memcpy(key, net.p, octets);
     for (size_t len = octets * 8;; len--) {
         key[octets] = (uint8_t)len;
-        if (has[len] && len <= net.p[octets]) {
+        if (len <= net.p[octets] && has[len]) {
             struct nr_bytes k = { key, net.n };
 
             if (!q && nr_table_get(t, k))
