@@ -24,6 +24,7 @@ NOROSHI = BUILD / "cmd/noroshi"
 GEN = BUILD / "tools/gen/noroshi-gen"
 REFMATCH = pathlib.Path(__file__).with_name("refmatch.py").absolute()
 KILLS = int(os.environ.get("KILLS", "5"))
+SPAN = "2016-01-01..2017-12-31"
 MIX = ("ipv4=5,cidr=4,ipv6=4,domain=6,url=4,md5=2,sha1=2,sha256=2,email=2")
 ENV = dict(os.environ, NOROSHI_NOW="2018-01-05")
 
@@ -59,12 +60,14 @@ def table(path):
 
 
 def make_corpus(folder, seed, size, split):
+    # A file a day of ten sources: half a year is files enough.
+    span = "2016-03-01..2016-08-31" if split == "day" else SPAN
     ioc, plant = folder / "ioc.tsv", folder / "plant.tsv"
     run(GEN, "indicators", "--n", 1500, "--planted", 250, "--seed", seed,
-        "--mix", MIX, "--out", ioc, "--plant-out", plant)
+        "--mix", MIX, "--span", span, "--out", ioc, "--plant-out", plant)
     run(GEN, "logs", "--out", folder / "corp", "--bytes", size, "--org",
-        "alpha", "--seed", seed, "--split", split, "--indicators", ioc,
-        "--plant", plant)
+        "alpha", "--seed", seed, "--split", split, "--span", span,
+        "--indicators", ioc, "--plant", plant)
     folder.expected = {tuple(r[:2]): tuple(r[2:5])
                        for r in table(folder / "corp/expected.tsv")}
     folder.logs = sorted(p for p in (folder / "corp/logs").rglob("*")
