@@ -170,8 +170,10 @@ nr_archive_open(const char *dir, enum nr_archive_mode mode,
             err = nr_file_lock(path, &a->lock, d);
     }
     if (!err && access(dir, F_OK) != 0)
-        err = nr_fail_name(d, NR_ENOTFOUND,
-            "archive: does not exist; noroshi archive add makes it", dir);
+        err = errno == ENOENT
+            ? nr_fail_name(d, NR_ENOTFOUND,
+                  "archive: does not exist; noroshi archive add makes it", dir)
+            : nr_fail_file(d, "archive: cannot be opened", dir);
     if (!err)
         err = take_all(a, d);
     if (err)

@@ -157,6 +157,12 @@ nr_feed_is_value(struct nr_feed *f, struct nr_bytes text, enum nr_kind *kind)
         canon(f, NULL, s, kind, NULL) == NR_OK;
 }
 
+static bool
+has_scheme(struct nr_str text)
+{
+    return text.n && memmem(text.p, text.n, "://", 3);
+}
+
 static enum nr_err
 take_part(struct nr_feed *f, const char *name, struct nr_str text,
     const struct nr_feed_value *v, struct nr_diag *d)
@@ -167,8 +173,12 @@ take_part(struct nr_feed *f, const char *name, struct nr_str text,
 
     f->stats.values++;
     err = canon(f, name, text, &kind, &why);
-    if (err == NR_EFORMAT && name && *name) /* the type may be wrong */
+    if (err == NR_EFORMAT && name && *name) { /* the type may be wrong */
         err = canon(f, NULL, text, &kind, NULL);
+        /* but "10.0.0.0/33" is a bad range, not a page of a host */
+        if (!err && kind == NR_KIND_URL && !has_scheme(text))
+            err = NR_EFORMAT;
+    }
     if (err == NR_ENOMEM)
         return nr_fail(d, err, 0, "feed: out of memory");
     if (!err)
