@@ -51,7 +51,7 @@ open_level(struct nr_arena *a, const struct nr_json *j, struct level *l)
     for (const struct nr_json *m = j->child; m; m = m->next)
         l->v[l->n++] = m;
     if (l->object)
-        qsort(l->v, l->n, sizeof(*l->v), by_name);
+        qsort(l->v, l->n, sizeof(void *), by_name);
     return true;
 }
 

@@ -123,7 +123,7 @@ check_escape(struct parser *p)
     uint32_t v, low;
     int c = peek(p);
 
-    if (c < 0 || !memchr("\"\\/bfnrtu", c, 9)) {
+    if (c <= 0 || !strchr("\"\\/bfnrtu", c)) {
         unexpected(p, "json: unknown escape [RFC 8259 7]");
         return;
     }
@@ -191,7 +191,7 @@ unescape(struct parser *p, struct nr_bytes raw)
         if (raw.p[i + 1] != 'u') {
             const char *at = strchr(from, raw.p[i + 1]);
 
-            out[n++] = (char)(at ? to[at - from] : '?');
+            out[n++] = to[at ? at - from : 0];
             i += 2;
             continue;
         }
@@ -387,7 +387,7 @@ twin_by_sort(struct parser *p, const struct nr_json *obj)
     }
     for (const struct nr_json *j = obj->child; j; j = j->next)
         p->names[n++] = j;
-    qsort(p->names, n, sizeof(*p->names), by_name);
+    qsort(p->names, n, sizeof(void *), by_name);
     for (size_t i = 1; i < n; i++)
         if (nr_str_eq(p->names[i - 1]->key, p->names[i]->key) &&
             (!twin || p->names[i]->key_at < twin->key_at))

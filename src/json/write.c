@@ -217,11 +217,14 @@ shortest_digits(double v, char digits[20], int *exp10)
     size_t n = 0;
 
     for (int precision = 0; precision <= 16; precision++) {
+        uint64_t want, got;
         double back;
 
         (void)snprintf(text, sizeof(text), "%.*e", precision, v);
         back = strtod(text, NULL);
-        if (memcmp(&back, &v, sizeof(v)) == 0) // NOLINT: exact octets
+        memcpy(&want, &v, sizeof(want));
+        memcpy(&got, &back, sizeof(got));
+        if (got == want)
             break;
     }
     for (const char *p = text; *p && *p != 'e'; p++)
@@ -244,7 +247,7 @@ put_zeros(struct nr_buf *b, int n)
 static void
 put_positive(struct nr_buf *b, double v)
 {
-    char digits[20];
+    char digits[20] = "0";
     int exp10, k = (int)shortest_digits(v, digits, &exp10), n = exp10 + 1;
 
     if (n > 21 || n <= -6) {
@@ -315,6 +318,21 @@ put_scalar(struct nr_json_out *o, const struct nr_json *j)
     }
 }
 
+static void
+close_tree(struct nr_json_out *o, const struct nr_json *j)
+{
+    if (j->type == NR_JSON_OBJECT)
+        close_container(o, '{', '}');
+    else
+        close_container(o, '[', ']');
+}
+
+static bool
+is_container(const struct nr_json *j)
+{
+    return j->type == NR_JSON_OBJECT || j->type == NR_JSON_ARRAY;
+}
+
 void
 nr_json_put_tree(struct nr_json_out *o, const struct nr_json *j)
 {
@@ -322,28 +340,24 @@ nr_json_put_tree(struct nr_json_out *o, const struct nr_json *j)
     size_t depth = 0;
 
     while (j && !o->bad) {
-        bool object = j->type == NR_JSON_OBJECT;
-
         if (depth > 0 && up[depth - 1]->type == NR_JSON_OBJECT)
             nr_json_key(o, j->key);
-        if (object || j->type == NR_JSON_ARRAY) {
-            open_container(o, object ? '{' : '[');
+        if (!is_container(j)) {
+            put_scalar(o, j);
+        } else {
+            open_container(o, j->type == NR_JSON_OBJECT ? '{' : '[');
             if (o->bad)
-                return;
+                return; /* as deep as UP */
             up[depth++] = j;
             if (j->child) {
                 j = j->child;
                 continue;
             }
-            depth--;
-            close_container(o, object ? '{' : '[', object ? '}' : ']');
-        } else {
-            put_scalar(o, j);
+            close_tree(o, up[--depth]);
         }
         while (depth > 0 && !j->next) {
             j = up[--depth];
-            object = j->type == NR_JSON_OBJECT;
-            close_container(o, object ? '{' : '[', object ? '}' : ']');
+            close_tree(o, j);
         }
         j = depth > 0 ? j->next : NULL;
     }

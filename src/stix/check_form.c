@@ -160,7 +160,8 @@ is_uri(struct nr_str s)
     for (size_t i = 0; i < scheme.n; i++) {
         uint8_t c = (uint8_t)scheme.p[i];
 
-        if (!nr_is_alpha(c) && !nr_is_digit(c) && !memchr("+-.", c, 3))
+        if (!nr_is_alpha(c) && !nr_is_digit(c) && c != '+' && c != '-' &&
+            c != '.')
             return false;
     }
     for (size_t i = 0; i < rest.n; i++)

@@ -79,7 +79,8 @@ skip_space(struct stix_lexer *l)
         if (n > 0) {
             l->pos += n;
         } else if (octet(l, l->pos) == '/' && octet(l, l->pos + 1) == '/') {
-            while (l->pos < l->in.n && !memchr("\r\n", l->in.p[l->pos], 2))
+            while (l->pos < l->in.n && l->in.p[l->pos] != '\r' &&
+                l->in.p[l->pos] != '\n')
                 l->pos++;
         } else if (octet(l, l->pos) == '/' && octet(l, l->pos + 1) == '*') {
             const char *end = memmem(l->in.p + start + 2, l->in.n - start - 2,

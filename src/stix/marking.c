@@ -162,16 +162,17 @@ nr_marking_effective(struct nr_marking m)
 }
 
 struct nr_marking
-nr_marking_of_definition(const struct nr_json *j)
+nr_marking_of_definition(const struct nr_json *definition)
 {
     struct nr_marking m = { NR_TLP_NONE, NR_PAP_NONE };
-    const struct nr_json *extensions = nr_json_get(j, NR_STR("extensions"));
-    const struct nr_json *definition = nr_json_get(j, NR_STR("definition"));
+    const struct nr_json *extensions = nr_json_get(definition,
+        NR_STR("extensions"));
+    const struct nr_json *said = nr_json_get(definition, NR_STR("definition"));
     struct nr_str text;
     enum nr_tlp tlp;
     enum nr_pap pap;
 
-    if (nr_json_get_str(j, NR_STR("id"), &text))
+    if (nr_json_get_str(definition, NR_STR("id"), &text))
         (void)nr_marking_of_id(text, &m);
     if (nr_json_get_str(nr_json_get(extensions, tlp_extension),
             NR_STR("tlp_2_0"), &text) &&
@@ -181,11 +182,10 @@ nr_marking_of_definition(const struct nr_json *j)
             &text) &&
         nr_pap_parse(text, &pap))
         m = nr_marking_join(m, (struct nr_marking){ NR_TLP_NONE, pap });
-    if (nr_json_get_str(definition, NR_STR("tlp"), &text) &&
-        nr_tlp_parse(text, &tlp))
+    if (nr_json_get_str(said, NR_STR("tlp"), &text) && nr_tlp_parse(text, &tlp))
         m = nr_marking_join(m, (struct nr_marking){ tlp, NR_PAP_NONE });
     /* MISP and others write it as a statement; a bare word is not taken. */
-    if (nr_json_get_str(definition, NR_STR("statement"), &text) &&
+    if (nr_json_get_str(said, NR_STR("statement"), &text) &&
         memchr(text.p, ':', text.n)) {
         if (nr_tlp_parse(text, &tlp))
             m = nr_marking_join(m, (struct nr_marking){ tlp, NR_PAP_NONE });
@@ -258,7 +258,9 @@ put_definition(struct nr_json_out *o, const struct level *l, bool pap)
     for (size_t i = 0; i < l->name.n; i++) {
         uint8_t c = (uint8_t)l->name.p[i];
 
-        name[n++] = (char)(nr_is_alpha(c) ? c & 0xdf : c);
+        if (c >= 'a' && c <= 'z')
+            c = (uint8_t)(c - 'a' + 'A');
+        name[n++] = (char)c;
     }
     nr_json_open_object(o);
     nr_json_member_str(o, NR_STR("type"), NR_STR("marking-definition"));
