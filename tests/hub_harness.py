@@ -77,7 +77,8 @@ class Client:
 class Hub:
     def __init__(self, home, http=False, init=True, rate='100000', opts=()):
         self.home, self.http, self.proc = str(home), http, None
-        self.rate, self.opts = rate, list(opts)
+        self.rate = rate
+        self.opts = list(opts) + os.environ.get('HUB_OPTS', '').split()
         if init:
             run('init', '--home', self.home, '--title', 'Test hub')
         self.start()
