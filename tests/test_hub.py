@@ -276,6 +276,13 @@ def test_stream_ends_with_its_key(hub):
     assert st.next() is None
 
 
+def test_heartbeat(hub, bob):
+    st = Stream(bob)
+    st.next()
+    assert st.r.readline() == b': heartbeat\n'
+    st.close()
+
+
 def test_streams_per_key(hub):
     m = hub.join('Greedy')
     streams = [Stream(m) for _ in range(8)]
@@ -695,6 +702,48 @@ def test_locked_store(tmp_path):
     db.close()
     m.post(h.objects(), {'objects': [indicator()]})
     h.stop()
+
+
+def test_disk_full(tmp_path):
+    """A full disk refuses what is new and loses nothing acknowledged."""
+    disk = tmp_path / 'disk'
+    disk.mkdir()
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs',
+                       str(disk)], capture_output=True).returncode != 0:
+        pytest.skip('needs the right to mount')
+    h = None
+    try:
+        h = Hub(disk / 'home')
+        m = h.join('Full')
+        path, acked, full = h.objects(), set(), 0
+        while full < 3:
+            batch = [indicator(description='x' * 2000) for _ in range(20)]
+            s, _, data = m.ask('POST', path, {'objects': batch})
+            if s == 202:
+                acked |= {o['id'] for o in batch}
+                assert len(acked) < 3000
+            else:
+                assert s == 507, data
+                assert str(disk) not in data.decode()
+                full += 1
+        got, place = set(), ''
+        while True:
+            p = m.get(path + '?limit=500' + place)
+            got |= {o['id'] for o in p['objects']}
+            if not p['more']:
+                break
+            place = '&next=' + p['next']
+        assert got == acked and acked
+        assert 'disk full' in open(h.home + '.err').read()
+        subprocess.run(['mount', '-o', 'remount,size=30m', str(disk)],
+                       check=True)
+        m.post(path, {'objects': [indicator()]})
+        assert h.stop() == 0
+        h.cli('check')
+    finally:
+        if h:
+            h.stop(signal.SIGKILL)
+        subprocess.run(['umount', str(disk)], check=True)
 
 
 def test_restart_keeps_everything(tmp_path):

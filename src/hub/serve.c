@@ -19,8 +19,9 @@
 
 #define THREADS_DEFAULT 4
 #define THREADS_MAX     64u
-#define LOOK_MS         500 /* how soon a revoked key's streams end */
-#define DRAIN_MS        10000
+#define LOOK_MS         500   /* how soon a revoked key's streams end */
+#define DRAIN_MS        10000 /* for requests under way, at the end */
+#define FAREWELL_MS     1000  /* for streams, whose clients may not read */
 #define BACKLOG         1024
 #define CONN_MEMORY     ((size_t)64 << 10) /* octets of one request's head */
 
@@ -257,8 +258,12 @@ drain(struct nr_server *s)
         return;
     (void)MHD_quiesce_daemon(s->mhd);
     atomic_store(&s->closing, true);
-    for (int ms = 0; ms < DRAIN_MS && atomic_load(&s->metrics.active) > 0;
-         ms += 10) {
+    for (int ms = 0; ms < DRAIN_MS; ms += 10) {
+        int64_t streams = atomic_load(&s->metrics.streams);
+        int64_t active = atomic_load(&s->metrics.active);
+
+        if (active <= (ms < FAREWELL_MS ? 0 : streams))
+            break;
         nr_events_beat(s, false);
         (void)nanosleep(&step, NULL);
     }
