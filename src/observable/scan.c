@@ -76,23 +76,22 @@ nr_tokens_fini(struct nr_tokens *t)
     *t = (struct nr_tokens){ 0 };
 }
 
-/* Room for one more element; false, with the error kept, when refused. */
-static bool
-grow(void **v, size_t n, size_t *cap, size_t size, struct nr_buf *errors)
+/* V, or a longer copy of it when all CAP elements are in use; NULL, with the
+ * error kept and V as it was, when refused. */
+static void *
+roomy(void *v, size_t n, size_t *cap, size_t size, struct nr_buf *errors)
 {
     size_t want = *cap ? *cap * 2 : 1024, octets;
     void *p;
 
     if (n < *cap)
-        return true;
-    p = nr_mul(want, size, &octets) ? realloc(*v, octets) : NULL;
-    if (!p) {
+        return v;
+    p = nr_mul(want, size, &octets) ? realloc(v, octets) : NULL;
+    if (p)
+        *cap = want;
+    else
         errors->err = NR_ENOMEM;
-        return false;
-    }
-    *v = p;
-    *cap = want;
-    return true;
+    return p;
 }
 
 uint8_t *
@@ -100,16 +99,19 @@ nr_tokens_put(struct nr_tokens *out, enum nr_kind kind, uint32_t line,
     size_t at, size_t len, const uint8_t *key, size_t n)
 {
     size_t key_at = out->keys.n;
+    struct nr_token *v = roomy(out->v, out->n, &out->cap, sizeof(*v),
+        &out->keys);
     uint8_t *room;
 
-    if (!grow((void **)&out->v, out->n, &out->cap, sizeof(*out->v), &out->keys))
+    if (!v)
         return NULL;
+    out->v = v;
     room = nr_buf_extend(&out->keys, n);
     if (!room)
         return NULL;
     if (key)
         memcpy(room, key, n);
-    out->v[out->n++] = (struct nr_token){
+    v[out->n++] = (struct nr_token){
         .line = line,
         .at = (uint32_t)at,
         .len = (uint32_t)len,
@@ -124,11 +126,13 @@ static void
 new_line(struct scan *s, size_t at)
 {
     struct nr_tokens *t = s->out;
+    uint32_t *v = roomy(t->line_at, t->n_lines, &t->cap_lines, sizeof(*v),
+        &t->keys);
 
-    if (!grow((void **)&t->line_at, t->n_lines, &t->cap_lines,
-            sizeof(*t->line_at), &t->keys))
+    if (!v)
         return;
-    t->line_at[t->n_lines++] = (uint32_t)at;
+    t->line_at = v;
+    v[t->n_lines++] = (uint32_t)at;
     s->line = (uint32_t)t->n_lines - 1;
 }
 

@@ -31,13 +31,12 @@ static void
 put(struct match *m, size_t indicator)
 {
     struct nr_matches *o = m->out;
+    struct nr_match *v = o->v;
 
     if (o->n == o->cap) {
         size_t cap = o->cap ? o->cap * 2 : 256, octets;
-        struct nr_match *v = nr_mul(cap, sizeof(*v), &octets)
-            ? realloc(o->v, octets)
-            : NULL;
 
+        v = nr_mul(cap, sizeof(*v), &octets) ? realloc(o->v, octets) : NULL;
         if (!v) {
             m->err = NR_ENOMEM;
             return;
@@ -45,7 +44,7 @@ put(struct match *m, size_t indicator)
         o->v = v;
         o->cap = cap;
     }
-    o->v[o->n++] = (struct nr_match){ m->line, m->token, (uint32_t)indicator };
+    v[o->n++] = (struct nr_match){ m->line, m->token, (uint32_t)indicator };
 }
 
 static void
