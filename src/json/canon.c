@@ -84,7 +84,7 @@ enum nr_err
 nr_json_canon(struct nr_arena *scratch, const struct nr_json *j,
     struct nr_buf *buf, struct nr_diag *d)
 {
-    struct level up[NR_JSON_DEPTH_MAX];
+    struct level up[NR_JSON_DEPTH_MAX] = { 0 };
     struct nr_json_out o;
     size_t depth = 0, start = buf->n;
     enum nr_err err = NR_OK;

@@ -25,6 +25,7 @@ struct parser {
     struct nr_bytes in;
     size_t pos, base, depth_max;
     struct nr_diag *d;
+    struct nr_diag later; /* of the string being read */
     enum nr_err err;
     struct nr_json spare; /* the node of every value without a tree */
     const struct nr_json *root;
@@ -224,9 +225,9 @@ read_string(struct parser *p)
     struct nr_diag *d = p->d;
     bool escapes = false, wide = false;
     struct nr_bytes raw;
-    struct nr_diag later = { 0 };
 
-    p->d = &later; /* a fault of UTF-8 before it comes first */
+    p->later.err = NR_OK;
+    p->d = &p->later; /* a fault of UTF-8 before it comes first */
     while (p->err == NR_OK && p->pos < p->in.n && p->in.p[p->pos] != '"') {
         uint8_t c = p->in.p[p->pos];
 
@@ -254,7 +255,7 @@ read_string(struct parser *p)
         fail(p, NR_EFORMAT, start + valid,
             "json: string is not UTF-8 [RFC 8259 8.1]");
     } else if (p->err) {
-        nr_fail(d, p->err, later.at, later.what);
+        nr_fail(d, p->err, p->later.at, p->later.what);
     }
     if (p->err)
         return (struct nr_str){ 0 };
