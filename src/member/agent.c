@@ -412,16 +412,16 @@ lock_home(struct nr_agent *ag, struct nr_diag *d)
 static enum nr_err
 open_log(struct nr_agent *ag, struct nr_diag *d)
 {
-    char path[NR_PATH_MAX], old[NR_PATH_MAX];
+    char path[NR_PATH_MAX], aside[NR_PATH_MAX];
     struct stat st;
     enum nr_err err = nr_path_join(path, ag->home, NR_HOME_LOG, d);
 
     if (!err)
-        err = nr_path_join(old, ag->home, NR_HOME_LOG ".1", d);
+        err = nr_path_join(aside, ag->home, NR_HOME_LOG ".1", d);
     if (err)
         return err;
     if (stat(path, &st) == 0 && st.st_size > NR_LOG_MAX)
-        (void)rename(path, old);
+        (void)rename(path, aside);
     ag->log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     return ag->log_fd < 0 ? nr_fail_file(d, "agent: log", path) : NR_OK;
 }

@@ -105,7 +105,8 @@ enum nr_err nr_answer_recover(struct nr_agent *ag, struct nr_answer_log *log,
 
 /* --- keeper: inbox and standing answers (intake.c) --- */
 
-/* Answer the indicators of the inbox file NAME and put it away. */
+/* Answer the indicators of the inbox file NAME and put it away. A file that is
+ * no bundle is named in the log and put away. D is not NULL. */
 enum nr_err nr_intake_file(struct nr_agent *ag, struct nr_answer_log *log,
     const char *name, bool *sent, struct nr_diag *d) NR_MUST_USE;
 

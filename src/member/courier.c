@@ -130,7 +130,7 @@ put_inbox(struct courier *c, const struct shelf *s, struct nr_bytes objects,
     nr_text_cut(name, sizeof(name), NR_HOME_INBOX "/%012llu-%s.json",
         (unsigned long long)(c->files + 1), s->id);
     err = nr_path_join(path, c->ag->home, name, d);
-    nr_buf_init(&b, NR_BUNDLE_MAX + 256);
+    nr_buf_init(&b, NR_BUNDLE_MAX + (size_t)256);
     nr_buf_printf(&b,
         "{\"type\":\"bundle\",\"id\":\"bundle--%s\",\"objects\":", uuid);
     nr_buf_put(&b, objects);
@@ -495,27 +495,25 @@ nr_courier_main(struct nr_agent *ag)
 {
     struct courier *c = calloc(1, sizeof(*c));
     struct nr_diag d = { 0 };
-    int status;
+    int status = 1;
 
     if (!c)
         return 1;
     c->ag = ag;
-    if (nr_http_init(&d)) {
-        nr_agent_log_diag(ag, &d);
-        return 1;
-    }
+    if (nr_http_init(&d))
+        goto out;
     if (confine(ag, &d)) {
-        nr_agent_log_diag(ag, &d);
-        return NR_EXIT_CONFINED;
+        status = NR_EXIT_CONFINED;
+        goto out;
     }
     nr_agent_announce(ag);
     read_state(c);
     if (nr_member_http(ag->home, &ag->m, ag->resolve[0] ? ag->resolve : NULL,
-            &c->http, &d)) {
+            &c->http, &d) == NR_OK)
+        status = run(c);
+out:
+    if (d.err)
         nr_agent_log_diag(ag, &d);
-        return 1;
-    }
-    status = run(c);
     nr_http_destroy(c->http);
     free(c);
     return status;

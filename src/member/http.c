@@ -88,16 +88,15 @@ enum nr_err
 nr_http_create(const struct nr_http_conf *conf, struct nr_http **out,
     struct nr_diag *d)
 {
-    struct nr_http *h = calloc(1, sizeof(*h));
+    struct nr_http *h;
     char text[TEXT_MAX];
-    bool ok = h != NULL;
+    bool ok;
 
-    if (!conf->ca_file && !conf->pin) {
-        free(h);
+    if (!conf->ca_file && !conf->pin)
         return nr_fail(d, NR_EDENIED, 0,
             "http: neither certificate nor pin to know the hub by");
-    }
-    if (!ok)
+    h = calloc(1, sizeof(*h));
+    if (!h)
         return nr_fail(d, NR_ENOMEM, 0, "http: no memory");
     h->base = copy_text(conf->base);
     h->ca_file = copy_text(conf->ca_file);
@@ -150,7 +149,7 @@ nr_http_response_fini(struct nr_http_response *r)
     nr_buf_fini(&r->body);
 }
 
-static size_t
+static size_t // NOLINTNEXTLINE(readability-non-const-parameter): curl
 on_body(char *p, size_t size, size_t n, void *ctx)
 {
     struct nr_http_response *r = ctx;
@@ -174,7 +173,7 @@ header_is(struct nr_str *line, struct nr_str name)
     return true;
 }
 
-static size_t
+static size_t // NOLINTNEXTLINE(readability-non-const-parameter): curl
 on_header(char *p, size_t size, size_t n, void *ctx)
 {
     struct nr_http_response *r = ctx;
@@ -337,7 +336,7 @@ status_of(CURL *c)
     return status;
 }
 
-static size_t
+static size_t // NOLINTNEXTLINE(readability-non-const-parameter): curl
 on_stream(char *p, size_t size, size_t n, void *ctx)
 {
     struct stream *s = ctx;

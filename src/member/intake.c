@@ -374,8 +374,7 @@ nr_intake_file(struct nr_agent *ag, struct nr_answer_log *log, const char *name,
         err = answer_bundle(&in, name, sent, d);
     if (err == NR_EFORMAT || err == NR_ETRUNC) {
         /* Not JSON: it cannot become it. Named, and out of the way. */
-        if (d)
-            nr_diag_add_name(d, path);
+        nr_diag_add_name(d, path);
         nr_agent_log_diag(ag, d);
         *d = (struct nr_diag){ 0 };
         err = NR_OK;

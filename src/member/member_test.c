@@ -1,4 +1,5 @@
 #include "base/test.h"
+#include "member/answers.h"
 #include "member/member.h"
 
 #include <stdlib.h>
@@ -370,6 +371,95 @@ outbox(void **state)
     remove_home(dir);
 }
 
+/* --- the answer log --- */
+
+#define LINE(id, version, word, item)                                      \
+    "{\"time\":\"2017-08-21T00:00:0" version                               \
+    ".000Z\",\"indicator\":\"indicator--" id                               \
+    "\",\"version\":\"2017-08-20T00:00:0" version "Z\",\"answer\":\"" word \
+    "\",\"lines\":3,\"item\":\"" item "\"}\n"
+
+static void
+write_answers(const char *dir, struct nr_bytes in)
+{
+    char path[NR_PATH_MAX];
+
+    (void)snprintf(path, sizeof(path), "%s/" NR_HOME_ANSWERS, dir);
+    assert_int_equal(nr_file_replace(path, in, 0600, NULL), NR_OK);
+}
+
+static void
+answer_log(void **state)
+{
+    char dir[] = "/tmp/nr_member.XXXXXX";
+    const struct nr_bytes torn = NR_BYTES(
+        LINE("a", "1", "not-seen", "i1") LINE("b", "1", "seen", "i2")
+            LINE("a", "2", "seen", "i2") "{\"time\":\"2017-08-2");
+    struct nr_answer_counts counts;
+    struct nr_answer_log log;
+    struct nr_bytes text;
+    struct nr_known *k;
+    struct nr_arena a;
+    struct nr_diag d = { 0 };
+
+    (void)state;
+    make_home(dir);
+    assert_int_equal(nr_answers_count(dir, &counts, &d), NR_OK); /* no file */
+    assert_int_equal(counts.n[0], 0);
+    write_answers(dir, torn);
+    /* Reading passes over what a crash cut short and leaves it alone. */
+    assert_int_equal(nr_answers_count(dir, &counts, &d), NR_OK);
+    assert_int_equal(counts.n[0], 2);
+    /* The agent takes it off and goes on behind the last whole line. */
+    assert_int_equal(nr_answer_log_open(dir, true, &log, &d), NR_OK);
+    assert_int_equal(log.n, 2);
+    assert_string_equal(log.item, "i2");
+    assert_int_equal(log.item_at, sizeof(LINE("a", "1", "not-seen", "i1")) - 1);
+    k = nr_answer_log_find(&log, NR_STR("indicator--a"));
+    assert_non_null(k);
+    assert_string_equal(nr_answer_word(k->word), "seen");
+    assert_true(k->created_us < k->modified_us);
+    assert_int_equal(nr_answer_log_append(&log,
+                         NR_BYTES(LINE("c", "3", "revoked", "")), &d),
+        NR_OK);
+    k = nr_answer_log_find(&log, NR_STR("indicator--c"));
+    assert_non_null(k);
+    nr_arena_init(&a, MEMORY);
+    assert_int_equal(nr_answer_log_text(&log, &a, k->at, k->len, &text, &d),
+        NR_OK);
+    assert_true(nr_bytes_eq(text, NR_BYTES(LINE("c", "3", "revoked", ""))));
+    assert_null(nr_answer_log_find(&log, NR_STR("indicator--d")));
+    nr_arena_fini(&a);
+    nr_answer_log_close(&log);
+    assert_int_equal(nr_answers_count(dir, &counts, &d), NR_OK);
+    assert_int_equal(counts.n[4], 1);
+    remove_home(dir);
+}
+
+static void
+answer_log_damaged(void **state)
+{
+    const struct nr_bytes cases[] = {
+        NR_BYTES("junk\n"),
+        NR_BYTES("{}\n"),
+        NR_BYTES(LINE("a", "1", "perhaps", "i1")),
+        NR_BYTES(LINE("a", "1", "seen", "i1") "\0\0\0\n"),
+    };
+    char dir[] = "/tmp/nr_member.XXXXXX";
+
+    (void)state;
+    make_home(dir);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct nr_answer_counts counts;
+        struct nr_diag d = { 0 };
+
+        write_answers(dir, cases[i]);
+        assert_int_equal(nr_answers_count(dir, &counts, &d), NR_EDAMAGED);
+        assert_non_null(strstr(d.name, NR_HOME_ANSWERS));
+    }
+    remove_home(dir);
+}
+
 int
 main(void)
 {
@@ -382,6 +472,8 @@ main(void)
         NR_TEST(addresses),
         NR_TEST(home),
         NR_TEST(outbox),
+        NR_TEST(answer_log),
+        NR_TEST(answer_log_damaged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
