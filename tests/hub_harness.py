@@ -75,7 +75,9 @@ class Client:
 
 
 class Hub:
-    def __init__(self, home, http=False, init=True, rate='100000', opts=()):
+    def __init__(self, home, http=False, init=True, rate='100000', opts=(),
+                 log=None):
+        self.log = log or str(home) + '.err'
         self.home, self.http, self.proc = str(home), http, None
         self.rate = rate
         self.opts = list(opts) + os.environ.get('HUB_OPTS', '').split()
@@ -89,12 +91,12 @@ class Hub:
                'localhost:%d' % port, '--rate', self.rate] + self.opts
         if self.http:
             cmd.append('--http')
-        self.err = open(self.home + '.err', 'ab')
+        self.err = open(self.log, 'ab')
         self.proc = subprocess.Popen(cmd, stdout=subprocess.PIPE,
                                      stderr=self.err, env=env)
         line = self.proc.stdout.readline().decode()
         m = re.match(r'listening on https?://localhost:(\d+)/$', line)
-        assert m, (line, open(self.home + '.err').read())
+        assert m, (line, open(self.log).read())
         self.port = int(m.group(1))
         self.tls = ssl.create_default_context(
             cafile=os.path.join(self.home, 'hub.pem'))

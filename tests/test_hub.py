@@ -713,7 +713,7 @@ def test_disk_full(tmp_path):
         pytest.skip('needs the right to mount')
     h = None
     try:
-        h = Hub(disk / 'home')
+        h = Hub(disk / 'home', log=str(tmp_path / 'log'))
         m = h.join('Full')
         path, acked, full = h.objects(), set(), 0
         while full < 3:
@@ -734,7 +734,7 @@ def test_disk_full(tmp_path):
                 break
             place = '&next=' + p['next']
         assert got == acked and acked
-        assert 'disk full' in open(h.home + '.err').read()
+        assert 'disk full' in open(h.log).read()
         subprocess.run(['mount', '-o', 'remount,size=30m', str(disk)],
                        check=True)
         m.post(path, {'objects': [indicator()]})
@@ -743,7 +743,7 @@ def test_disk_full(tmp_path):
     finally:
         if h:
             h.stop(signal.SIGKILL)
-        subprocess.run(['umount', str(disk)], check=True)
+        subprocess.run(['umount', '-l', str(disk)], check=True)
 
 
 def test_restart_keeps_everything(tmp_path):
