@@ -16,7 +16,7 @@ class Play:
     def __init__(self, runner, hub, cast, folder, screen):
         self.runner, self.hub, self.cast = runner, hub, cast
         self.folder, self.screen = folder, screen
-        self.at_home, self.at_hub = {}, {}  # id -> monotonic time
+        self.at_home, self.at_hub = {}, {}  # id -> time, in seconds
         self.sizes, self.words = {}, {}
         self.pseudonyms = json.loads((folder / "members.json").read_text())
         self.orgs = {o["id"]: o for o in cast["orgs"]}
@@ -103,7 +103,7 @@ class Play:
         path = self.write_report()
         name = self.runner.run(self.runner.noroshi, "report", "new", "--home",
                                home, "--from", path).split()[-1]
-        began = time.monotonic()
+        began = time.time()
         out = self.runner.run(self.runner.noroshi, "report", "send", name,
                               "--home", home)
         self.screen.say(f"{self.cast['discoverer']} reports "
@@ -115,19 +115,19 @@ class Play:
         """Has it answered every indicator, in its own home?"""
         path = self.home(org_id) / "answers.jsonl"
         try:
-            size = path.stat().st_size
+            state = path.stat()
         except OSError:
             return
-        if size == self.sizes.get(org_id):
+        if state.st_size == self.sizes.get(org_id):
             return
-        self.sizes[org_id] = size
+        self.sizes[org_id] = state.st_size
         try:
             got = judge.answers_of(path)
         except ValueError:  # a line in the middle of being written
             self.sizes.pop(org_id)
             return
         if len(got) >= len(self.cast["indicators"]):
-            self.at_home[org_id] = time.monotonic()
+            self.at_home[org_id] = state.st_mtime
             words = {v["answer"] for v in got.values()}
             self.words[org_id] = next(
                 w for w in ("seen", "denied", "not-seen", "cannot-say")
@@ -140,16 +140,38 @@ class Play:
             return
         if not extent:
             return
-        now = time.monotonic()
+        now = time.time()
         by_name = {v: k for k, v in self.pseudonyms.items()}
         for row in extent[0].get("members", []):
             org_id = by_name.get(row["member"])
             if org_id and row["answer"] != "unanswered":
                 self.at_hub.setdefault(org_id, now)
 
-    def wait_answers(self, ids, began, restart):
+    def begun(self, org_id):
+        try:
+            return (self.home(org_id) / "answers.jsonl").stat().st_size > 0
+        except OSError:
+            return False
+
+    def restart_in_the_middle(self, ids):
+        """Restart the hub as soon as a quarter of IDS begins to answer."""
+        limit = time.time() + ANSWERS_S
+        while True:
+            n = sum(self.begun(i) for i in ids)
+            if n * 4 >= len(ids):
+                self.hub.restart()
+                self.screen.say(f"hub restarted when {n} of {len(ids)} had "
+                                "begun to answer")
+                return
+            if time.time() > limit:
+                raise Failure(f"only {n} of {len(ids)} organisations "
+                              f"answered in {ANSWERS_S} s")
+            self.runner.check_alive(self.log_of)
+            time.sleep(POLL_S)
+
+    def wait_answers(self, ids, began):
         """Until all of IDS answered in their homes, and those that share at
-        the hub. RESTART: restart the hub when a quarter has answered."""
+        the hub."""
         shared = [i for i in ids if self.orgs[i]["share"] != "never"]
         looked = 0.0
         while True:
@@ -157,23 +179,18 @@ class Play:
                 if org_id not in self.at_home:
                     self.look_home(org_id)
             home = sum(i in self.at_home for i in ids)
-            if restart and home * 4 >= len(ids):
-                restart = False
-                self.hub.restart()
-                self.screen.say(f"hub restarted, {home} of {len(ids)} had "
-                                "answered by then")
             if time.monotonic() - looked > 0.2 or home == len(ids):
                 looked = time.monotonic()
                 self.look_hub()
             hub = sum(i in self.at_hub for i in shared)
-            passed = time.monotonic() - began
+            passed = time.time() - began
             counts = [sum(w == x for w in self.words.values())
                       for x in ("seen", "denied", "not-seen", "cannot-say")]
             self.screen.moving(
                 f"{passed:6.2f} s  answered at home {home}/{len(ids)}, at the "
                 f"hub {hub}/{len(shared)}  seen {counts[0]}  denied "
                 f"{counts[1]}  not seen {counts[2]}  cannot say {counts[3]}")
-            if home == len(ids) and hub == len(shared) and not restart:
+            if home == len(ids) and hub == len(shared):
                 return
             if passed > ANSWERS_S:
                 missing = [i for i in ids if i not in self.at_home] or \
