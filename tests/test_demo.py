@@ -44,7 +44,8 @@ def test_eight_organisations(tmp_path):
     r = demo(tmp_path / "run", ORGS="8", YEARS="2", MEGABYTES="1", KEEP="")
     assert r.returncode == 0, r.stdout
     assert re.search(r"^truth: [1-9][0-9]* right, 0 wrong$", r.stdout, re.M)
-    n = 8 * len(cast.build(8, 2, 1)["indicators"])
+    # eight homes, and five of them at the hub
+    n = (8 + 5) * len(cast.build(8, 2, 1)["indicators"])
     assert int(re.search(r"truth: (\d+) right", r.stdout).group(1)) > n
     for words in ("hub restarted", "Seccomp: 2", "Extent of damage",
                   "report to answer", "late ones", "memory of agents"):
@@ -157,3 +158,26 @@ def test_judge_sees_what_is_wrong():
     assert judge.differences(want, None) == "no answer"
     for field in want:
         assert field in judge.differences(want, {**want, field: -1})
+
+
+def test_judge_reads_single_answers():
+    case = cast.build(8, 1, 1)
+    case["indicators"] = case["indicators"][:1]
+    value = case["indicators"][0]["value"]
+    want = {"kind": "domain", "value": value, "answer": "seen", "lines": 2,
+            "denied": 0, "first": 1483228800, "last": 1483315200}
+    truths = {o["id"]: {"values": [want]} for o in case["orgs"]}
+    members = {o["id"]: "identity--" + o["id"] for o in case["orgs"]}
+    objects = [{"type": "indicator", "id": "indicator--1", "name": value}]
+    shared = [o["id"] for o in case["orgs"] if o["share"] != "never"]
+    for org_id in [o["id"] for o in case["orgs"]]:
+        objects.append({
+            "type": "sighting", "sighting_of_ref": "indicator--1", "count": 2,
+            "where_sighted_refs": [members[org_id]], "x_noroshi_denied": 0,
+            "x_noroshi_answer": "seen", "first_seen": "2017-01-01T00:00:00Z",
+            "last_seen": "2017-01-02T00:00:00Z"})
+    wrong = []
+    right = judge.judge_sightings(case, truths, objects, members, wrong)
+    assert right == len(shared) == 5
+    assert len(wrong) == 3  # those who share nothing must not be there
+    assert all("nobody may know" in w for w in wrong)

@@ -1,10 +1,11 @@
 """Compare what the homes and the hub answered with the truth.
 
-Reads RUN/cast.json, RUN/truth/ID.json, RUN/homes/ID/answers.jsonl and, where
-they are there, RUN/extent.json (the coordinator's view) and RUN/members.json
-({organisation: pseudonym}). Shares no code with the product.
+Reads RUN/cast.json, RUN/truth/ID.json, RUN/homes/ID/answers.jsonl, and of the
+coordinator's view RUN/extent.json (totals and organisations), RUN/objects.json
+(single answers) and RUN/members.json ({organisation: pseudonym}). Shares no code with the product.
 """
 
+import datetime
 import json
 
 SHOWN = 12  # differences printed
@@ -82,6 +83,42 @@ def judge_hub(cast, truth, extent, members, wrong):
     return right
 
 
+def seconds(text):
+    """Seconds since the epoch of an RFC 3339 time, None of None."""
+    if text is None:
+        return None
+    when = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return int(when.timestamp())
+
+
+def judge_sightings(cast, truth, objects, members, wrong):
+    """Every single answer as the coordinator reads it, and none of those
+    who share nothing."""
+    named = {o["id"]: o["name"] for o in objects if o["type"] == "indicator"}
+    by_name = {v: k for k, v in members.items()}
+    got, right = {}, 0
+    for o in objects:
+        if o["type"] == "sighting":
+            who = by_name.get(o["where_sighted_refs"][0])
+            got[(who, named.get(o["sighting_of_ref"]))] = {
+                "answer": o["x_noroshi_answer"], "lines": o["count"],
+                "denied": o["x_noroshi_denied"],
+                "first": seconds(o.get("first_seen")),
+                "last": seconds(o.get("last_seen"))}
+    for org in cast["orgs"]:
+        for want in truth[org["id"]]["values"]:
+            if org["share"] == "never":
+                continue
+            answer = got.pop((org["id"], want["value"]), None)
+            fault = differences(want, answer)
+            if fault:
+                wrong.append(f"hub: {org['id']} {want['value']}: {fault}")
+            else:
+                right += 1
+    wrong += [f"hub: {who} {value}: nobody may know" for who, value in got]
+    return right
+
+
 def judge(run):
     """(right, wrong as a list of sentences)"""
     cast = json.loads((run / "cast.json").read_text(encoding="utf-8"))
@@ -93,6 +130,8 @@ def judge(run):
     extent = json.loads((run / "extent.json").read_text(encoding="utf-8"))
     members = json.loads((run / "members.json").read_text(encoding="utf-8"))
     right += judge_hub(cast, truth, extent, members, wrong)
+    objects = json.loads((run / "objects.json").read_text(encoding="utf-8"))
+    right += judge_sightings(cast, truth, objects, members, wrong)
     return right, wrong
 
 

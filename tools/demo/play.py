@@ -206,6 +206,9 @@ class Play:
         extent = self.hub.get("/v1/extent")["reports"][0]
         text = json.dumps(extent, indent=1, ensure_ascii=False)
         (self.folder / "extent.json").write_text(text + "\n")
+        objects = self.hub.objects(extent["collection"],
+                                   "indicator,sighting")
+        (self.folder / "objects.json").write_text(json.dumps(objects) + "\n")
         return extent
 
     def member_view(self):

@@ -70,6 +70,18 @@ class Hub:
             org["sector"], "--size", org["size"], "--home",
             self.home).strip()
 
+    def objects(self, collection, kinds):
+        """All objects of these types, page by page (TAXII 2.1)."""
+        path = (f"/taxii2/root/collections/{collection}/objects/?limit=1000&"
+                f"match%5Btype%5D={kinds}")
+        out, following = [], ""
+        while True:
+            page = self.get(path + following)
+            out += page.get("objects", [])
+            if not page.get("more"):
+                return out
+            following = f"&next={page['next']}"
+
     def get(self, path):
         """JSON of the hub as its coordinator, over TLS checked against the
         hub's own certificate."""
@@ -78,7 +90,9 @@ class Hub:
         request = urllib.request.Request(
             f"https://{self.address}{path}",
             headers={"Authorization":
-                     "Basic " + base64.b64encode(word).decode()})
+                     "Basic " + base64.b64encode(word).decode(),
+                     "Accept": "application/taxii+json;version=2.1"
+                     if path.startswith("/taxii2/") else "application/json"})
         with urllib.request.urlopen(request, context=tls, timeout=30) as r:
             return json.load(r)
 
