@@ -158,6 +158,7 @@ class Play:
         limit = time.time() + ANSWERS_S
         while True:
             n = sum(self.begun(i) for i in ids)
+            self.look_hub()
             if n * 4 >= len(ids):
                 self.hub.restart()
                 self.screen.say(f"hub restarted when {n} of {len(ids)} had "
