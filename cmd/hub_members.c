@@ -228,6 +228,8 @@ collection_add(struct cli *cli, const struct options *o, const char *title)
     struct nr_buf out;
     size_t n_read = split(o->read, read);
     size_t n_write = split(o->write, write);
+    const struct nr_hub_collection c = { nr_str_of(title), read, write, n_read,
+        n_write };
     enum nr_err err;
 
     if (n_read > NAMES_MAX || n_write > NAMES_MAX)
@@ -235,8 +237,7 @@ collection_add(struct cli *cli, const struct options *o, const char *title)
     nr_buf_init(&out, HUB_OUT_MAX);
     err = open_hub(cli, o, &hub, &d);
     if (!err)
-        err = nr_hub_collection_add(hub, nr_str_of(title), read, n_read, write,
-            n_write, &out, &d);
+        err = nr_hub_collection_add(hub, &c, &out, &d);
     return end(cli, hub, err, &d, &out);
 }
 

@@ -426,30 +426,29 @@ allow_all(struct nr_hub *hub, int64_t collection, const struct nr_str *names,
 }
 
 enum nr_err
-nr_hub_collection_add(struct nr_hub *hub, struct nr_str title,
-    const struct nr_str *read, size_t n_read, const struct nr_str *write,
-    size_t n_write, struct nr_buf *out, struct nr_diag *d)
+nr_hub_collection_add(struct nr_hub *hub, const struct nr_hub_collection *c,
+    struct nr_buf *out, struct nr_diag *d)
 {
     char uuid[NR_UUID_MAX];
     int64_t id = 0, taken = 0;
-    enum nr_err err = check_name(title, NR_HUB_NAME_MAX, d);
+    enum nr_err err = check_name(c->title, NR_HUB_NAME_MAX, d);
 
-    if (!err && title.n == 0)
+    if (!err && c->title.n == 0)
         err = nr_fail(d, NR_EFORMAT, 0, "a collection needs a title");
     if (!err)
         err = nr_db_begin(&hub->db, d);
     if (err)
         return err;
     err = nr_db_i64(&hub->db, d, 0, &taken,
-        "SELECT 1 FROM collection WHERE title=?1", "t", title);
+        "SELECT 1 FROM collection WHERE title=?1", "t", c->title);
     if (!err && taken)
         err = nr_fail(d, NR_EEXIST, 0, "a collection has that title");
     if (!err)
-        err = add_collection(&hub->db, hub->env, title, uuid, &id, d);
+        err = add_collection(&hub->db, hub->env, c->title, uuid, &id, d);
     if (!err)
-        err = allow_all(hub, id, read, n_read, false, d);
+        err = allow_all(hub, id, c->read, c->n_read, false, d);
     if (!err)
-        err = allow_all(hub, id, write, n_write, true, d);
+        err = allow_all(hub, id, c->write, c->n_write, true, d);
     err = finish(hub, err, d);
     if (!err)
         nr_buf_put_str(out, nr_str_of(uuid));

@@ -137,11 +137,18 @@ enum nr_err nr_hub_key_add(struct nr_hub *hub, struct nr_str name,
 enum nr_err nr_hub_revoke(struct nr_hub *hub, struct nr_str name,
     struct nr_diag *d) NR_MUST_USE;
 
-/* READ and WRITE: names of members or accounts, "*" for every one, now and
- * later. Appends the id to OUT. NR_ENOTFOUND names who is not known. */
-enum nr_err nr_hub_collection_add(struct nr_hub *hub, struct nr_str title,
-    const struct nr_str *read, size_t n_read, const struct nr_str *write,
-    size_t n_write, struct nr_buf *out, struct nr_diag *d) NR_MUST_USE;
+struct nr_hub_collection {
+    struct nr_str title;
+    /* Names of members or accounts; "*" for every one, now and later. */
+    const struct nr_str *read, *write;
+    size_t n_read, n_write;
+};
+
+/* Appends the new collection's id to OUT. NR_EEXIST: the title is taken;
+ * NR_ENOTFOUND names who is not known. */
+enum nr_err nr_hub_collection_add(struct nr_hub *hub,
+    const struct nr_hub_collection *c, struct nr_buf *out,
+    struct nr_diag *d) NR_MUST_USE;
 
 /* Append a table, tab separated with a head line, or JSON, to OUT. */
 enum nr_err nr_hub_members_print(struct nr_hub *hub, bool json,

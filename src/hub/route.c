@@ -266,7 +266,7 @@ take_body(struct nr_request *q, const char *upload, size_t n)
             "The body is larger than 10 MiB; send several.");
 }
 
-enum MHD_Result
+enum MHD_Result // NOLINTNEXTLINE(readability-function-size): MHD's
 nr_route_access(void *cls, struct MHD_Connection *conn, const char *url,
     const char *method, const char *version, const char *upload,
     size_t *upload_len, void **state)

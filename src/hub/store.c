@@ -39,7 +39,7 @@ nr_store_dup(struct nr_arena *a, struct nr_str s, struct nr_str *out)
 struct nr_secret_hash
 nr_store_secret(struct nr_str secret)
 {
-    struct nr_secret_hash h;
+    struct nr_secret_hash h = { { 0 } };
 
     nr_sha256(nr_bytes_of(secret), h.v);
     return h;
