@@ -322,7 +322,7 @@ open_file(const char *path, int *fd, struct nr_diag *d)
 {
     struct stat st;
 
-    *fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO)
+    *fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
                                  : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (*fd < 0 && errno == ENOENT)
         return nr_fail_name(d, NR_ENOTFOUND, "file: does not exist", path);

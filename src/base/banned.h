@@ -12,6 +12,14 @@
 #include <string.h>
 #include <time.h>
 
+/* clang meets some of them as macros of a hardened libc. */
+#undef strcpy
+#undef strcat
+#undef sprintf
+#undef vsprintf
+#undef strncpy
+#undef strncat
+
 #pragma GCC poison strcpy strcat sprintf vsprintf strncpy strncat strtok gets
 #pragma GCC poison atoi atol atoll gmtime localtime ctime asctime
 

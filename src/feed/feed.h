@@ -74,8 +74,8 @@ enum nr_err nr_feed_add_bytes(struct nr_feed *f, const char *name,
     struct nr_bytes in, enum nr_feed_format format,
     struct nr_diag *d) NR_MUST_USE;
 
-/* The form of IN, by its octets; never NR_FEED_AUTO. */
-enum nr_feed_format nr_feed_recognise(struct nr_bytes in);
+/* The form of WHOLE, by its octets; never NR_FEED_AUTO. */
+enum nr_feed_format nr_feed_recognise(struct nr_bytes whole);
 
 enum nr_feed_note_kind {
     NR_FEED_REFUSED,     /* no indicator: malformed, not a known kind */

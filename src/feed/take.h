@@ -75,7 +75,7 @@ struct nr_str nr_feed_fold(struct nr_bytes name, char *buf, size_t n);
 void nr_feed_mark(struct nr_indicator *i, struct nr_str tag);
 
 /* A date in any of the forms that lists use; NR_TIME_NONE: none of them. */
-int64_t nr_feed_date(struct nr_str s);
+int64_t nr_feed_date(struct nr_str in);
 
 /* Parsers. IN is UTF-8 or nearly so. */
 enum nr_err nr_feed_text(struct nr_feed *f, struct nr_bytes in,

@@ -250,17 +250,19 @@ is_null_address(struct nr_bytes w)
 static enum nr_err
 take_listed(struct page *g, struct nr_bytes l)
 {
-    size_t n = 0;
-    struct nr_bytes first, rest;
+    struct nr_bytes first, rest = l;
 
-    while (n < l.n && !nr_is_space(l.p[n]))
-        n++;
-    first = nr_bytes_sub(l, 0, n);
-    while (n < l.n && nr_is_space(l.p[n]))
-        n++;
-    rest = nr_bytes_sub(l, n, l.n);
-    if (rest.n && is_null_address(first))
-        return take_listed(g, rest);
+    do {
+        size_t n = 0;
+
+        l = rest;
+        while (n < l.n && !nr_is_space(l.p[n]))
+            n++;
+        first = nr_bytes_sub(l, 0, n);
+        while (n < l.n && nr_is_space(l.p[n]))
+            n++;
+        rest = nr_bytes_sub(l, n, l.n);
+    } while (rest.n && is_null_address(first));
     return take(g, (struct nr_str){ "", 0 }, first);
 }
 

@@ -128,7 +128,7 @@ put_inbox(struct courier *c, const struct shelf *s, struct nr_bytes objects,
         return nr_fail_sys(d, "courier: no randomness");
     nr_uuid4(random, uuid);
     nr_text_cut(name, sizeof(name), NR_HOME_INBOX "/%012llu-%s.json",
-        (unsigned long long)(c->files + 1), s->id);
+        (unsigned long long)c->files + 1, s->id);
     err = nr_path_join(path, c->ag->home, name, d);
     nr_buf_init(&b, NR_BUNDLE_MAX + (size_t)256);
     nr_buf_printf(&b,

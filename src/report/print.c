@@ -121,7 +121,7 @@ content(const struct nr_report_form *f, const struct nr_report_by *by,
     nr_buf_put_le(b, (uint64_t)by->created_s, 8);
     nr_buf_put_le(b, (uint64_t)f->discovered_s, 8);
     nr_buf_put_le(b, (uint64_t)f->discovered_fidelity, 1);
-    nr_buf_put_le(b, (uint64_t)(f->availability + 1), 1);
+    nr_buf_put_le(b, (uint64_t)f->availability + 1, 1);
     nr_buf_put_le(b, f->tlp_tech, 1);
     nr_buf_put_le(b, f->tlp_damage, 1);
     nr_buf_put_le(b, f->pap, 1);

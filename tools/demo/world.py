@@ -206,21 +206,25 @@ def needles(cast):
 
 
 def check_innocent(folder, cast):
-    """No watchlist, list or inbox of any home holds an indicator: octet by
-    octet. Returns how many files were looked at."""
+    """Nothing in any home but its own logs holds an indicator: watchlist,
+    inbox, lists, outbox, answers, hub, log, octet by octet. Returns how many
+    files were looked at."""
     looked, wanted = 0, needles(cast)
     for org in cast["orgs"]:
         home = folder / "homes" / org["id"]
-        for part in ("watchlist", "inbox", "lists"):
-            for path in sorted((home / part).rglob("*")):
-                if not path.is_file():
-                    continue
-                looked += 1
-                data = path.read_bytes()
-                for value, needle in wanted:
-                    if needle in data:
-                        raise Failure(f"{path} holds {value} before anything "
-                                      "was reported")
+        mine = 0
+        for path in sorted(home.rglob("*")):
+            if not path.is_file() or "archive" in path.relative_to(home).parts:
+                continue
+            mine += 1
+            data = path.read_bytes()
+            for value, needle in wanted:
+                if needle in data:
+                    raise Failure(f"{path} holds {value} before anything "
+                                  "was reported")
+        if mine == 0:
+            raise Failure(f"{home} has no files to look at")
+        looked += mine
     return looked
 
 
