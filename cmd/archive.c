@@ -60,7 +60,7 @@ open_archive(struct wanted *w, enum nr_archive_mode mode,
 /* add */
 
 struct paths {
-    char **v;
+    char **v; /* owned, as are the strings */
     size_t n, cap;
 };
 
@@ -77,7 +77,10 @@ put_path(struct paths *p, const char *path)
         p->cap = cap;
     }
     p->v[p->n] = strdup(path);
-    return p->v[p->n] && ++p->n <= FILES_MAX;
+    if (!p->v[p->n])
+        return false;
+    p->n++;
+    return p->n <= FILES_MAX;
 }
 
 static void

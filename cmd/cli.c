@@ -225,19 +225,24 @@ static enum nr_err
 inject_now(int64_t *offset_us, struct nr_diag *d)
 {
     const char *now = getenv("NOROSHI_NOW");
-    int64_t zero = 0, s;
+    int64_t zero = 0, us = 0;
     struct nr_env env;
     enum nr_err err;
 
     *offset_us = 0;
     if (!now || !*now)
         return NR_OK;
-    err = nr_time_parse(nr_str_of(now), &s, d);
+    /* With its fraction: processes started one after another then agree. */
+    err = nr_rfc3339_parse(nr_bytes_of(nr_str_of(now)), &us, NULL);
+    if (err) {
+        err = nr_time_parse(nr_str_of(now), &us, d);
+        us *= NR_US_PER_S;
+    }
     nr_diag_add_name(d, err ? "NOROSHI_NOW" : NULL);
     if (err)
         return err;
     nr_env_system(&env, &zero);
-    *offset_us = s * NR_US_PER_S - env.now_us(env.ctx);
+    *offset_us = us - env.now_us(env.ctx);
     return NR_OK;
 }
 

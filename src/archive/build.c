@@ -3,6 +3,7 @@
 #include "archive/archive.h"
 #include "base/num.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define NONE        UINT32_MAX
@@ -206,6 +207,7 @@ post(struct build *b, struct build_entry *e, uint32_t block, int32_t day)
         b->posts = v;
         b->cap_posts = cap;
     }
+    assert(b->posts); /* there is room for one more */
     b->posts[b->n_posts] = (struct build_post){ NONE, block, day };
     if (e->tail == NONE)
         e->head = (uint32_t)b->n_posts;

@@ -208,7 +208,7 @@ learn(struct ingest *g, struct reading *r, struct nr_diag *d)
         .zone_east_s = g->o->zone_east_s,
         .last_s = r->who.mtime_s };
     struct nr_input *in = NULL;
-    struct nr_block b;
+    struct nr_block b = { 0 };
     enum nr_err err;
 
     if (lo.last_s == NR_TIME_NONE || lo.last_s > g->o->now_s)

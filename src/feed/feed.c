@@ -347,7 +347,7 @@ static bool
 is_compiled(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    uint8_t head[64];
+    uint8_t head[64] = { 0 };
     struct stat st;
     ssize_t n = -1;
 
