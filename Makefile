@@ -2,9 +2,9 @@
 .PHONY: deps deps-test build demo test check-shared lint format bench fuzz install clean
 
 MESON = meson
-PREFIX = /usr/local
-ORGS = 200
-YEARS = 2
+PREFIX ?= /usr/local
+ORGS ?= 200
+YEARS ?= 2
 
 deps:
 	@tools/deps build
