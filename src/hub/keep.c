@@ -84,7 +84,8 @@ nr_hub_backup(struct nr_hub *hub, const char *path, struct nr_diag *d)
 }
 
 /* Is PATH a hub's store, whole? */
-static enum nr_err
+/* Not inlined, nor is replace_store: two paths and a copy buffer each. */
+NR_COLD static enum nr_err
 check_copy(const char *path, const struct nr_env *env, struct nr_diag *d)
 {
     struct nr_hub *hub = calloc(1, sizeof(*hub));
@@ -135,7 +136,7 @@ to_wal(const char *path, struct nr_diag *d)
     return err;
 }
 
-static enum nr_err
+NR_COLD static enum nr_err
 replace_store(const char *home, const char *path, struct nr_diag *d)
 {
     char db[NR_PATH_MAX], tmp[NR_PATH_MAX];

@@ -373,10 +373,14 @@ child(int profile, const struct scene *s, bool confined)
 static bool
 touch(char *path, const char *dir, const char *name)
 {
-    int n = snprintf(path, PATH_SIZE, "%s/%s", dir, name);
+    size_t n = strlen(dir), more = strlen(name) + 1;
 
-    return n > 0 && n < PATH_SIZE &&
-        try_open(path, NULL, O_WRONLY | O_CREAT) == 0;
+    if (n + 1 + more > PATH_SIZE)
+        return false;
+    memcpy(path, dir, n);
+    path[n] = '/';
+    memcpy(path + n + 1, name, more);
+    return try_open(path, NULL, O_WRONLY | O_CREAT) == 0;
 }
 
 static bool

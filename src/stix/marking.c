@@ -255,7 +255,7 @@ put_definition(struct nr_json_out *o, const struct level *l, bool pap)
         return;
     for (const char *p = pap ? "PAP:" : "TLP:"; *p; p++)
         name[n++] = *p;
-    for (size_t i = 0; i < l->name.n; i++) {
+    for (size_t i = 0; i < l->name.n && n < sizeof(name); i++) {
         uint8_t c = (uint8_t)l->name.p[i];
 
         if (c >= 'a' && c <= 'z')

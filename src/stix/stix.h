@@ -96,8 +96,7 @@ struct nr_str nr_pap_id(enum nr_pap pap);
 bool nr_marking_of_id(struct nr_str id, struct nr_marking *out);
 /* What a marking-definition object says (TLP 1 definition, TLP 2.0 or PAP
  * extension, MISP's "TLP:AMBER" statement); NONE where it says nothing. */
-struct nr_marking nr_marking_of_definition(
-    const struct nr_json *definition);
+struct nr_marking nr_marking_of_definition(const struct nr_json *definition);
 
 /* Strictest of both. */
 struct nr_marking nr_marking_join(struct nr_marking a, struct nr_marking b);
