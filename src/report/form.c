@@ -3,6 +3,7 @@
 
 #include "json/json.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static const char *const fidelity_names[] = {
@@ -273,6 +274,7 @@ struct reading {
 static enum nr_err
 wrong(struct reading *r, const struct nr_json *j, const char *what)
 {
+    assert(j); /* what is missing is reported at what should hold it */
     (void)nr_fail(r->d, NR_EFORMAT, j->at, what);
     if (r->d && !r->d->name[0])
         (void)snprintf(r->d->name, sizeof(r->d->name), "%.*s",
