@@ -4,6 +4,7 @@
 #include "member/member.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define MEMORY ((size_t)16 << 20)
 
@@ -36,6 +37,7 @@ cmd_join(struct cli *cli, int argc, char **argv)
     };
     const char *usage = "[--home DIR] 'noroshi://HOST:PORT/?code=..&pin=..'";
     struct nr_diag d = { 0 };
+    int64_t skew_s = 0;
     enum nr_err err;
     int n;
 
@@ -49,7 +51,14 @@ cmd_join(struct cli *cli, int argc, char **argv)
     if (!err)
         err = nr_home_check(cli->home, &d);
     if (!err)
-        err = nr_member_join(cli->home, nr_str_of(argv[0]), &d);
+        err = nr_member_join(cli->home, nr_str_of(argv[0]), &cli->env, &skew_s,
+            &d);
+    if (!err && llabs(skew_s) > NR_CLOCK_SKEW_MAX_S)
+        cli_warn(cli,
+            "the hub's clock is %lld s %s this machine's: dates of answers "
+            "will "
+            "be off by that; set the clock (NTP), or tell the hub's keeper",
+            llabs(skew_s), skew_s > 0 ? "ahead of" : "behind");
     if (err == NR_EBUSY)
         return cli_error(cli,
             "%s: another noroshi works on this home (agent or join); stop it "

@@ -163,3 +163,23 @@ def test_restart_and_kill_of_the_hub_and_of_agents(hub, homes, tmp_path):
         assert len(lines) == n, "an indicator was answered twice"
     hub.stop()
     check(hub, answers=3 * n)
+
+
+@pytest.mark.parametrize("now,word", [("2031-01-01T00:00:00Z", "behind"),
+                                      ("2003-01-01T00:00:00Z", "ahead of")])
+def test_clock_skew(hub, homes, tmp_path, now, word):
+    """A member whose clock is wrong is told when it joins, with what to do; one
+    whose clock is right hears nothing of it."""
+    late = Home(tmp_path / "late")
+    r = subprocess.run([BUILD / "cmd/noroshi", "join", "--home", late.path,
+                        hub.invite("late")], text=True,
+                       env={**ENV, "NOROSHI_NOW": now},
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert r.returncode == 0, r.stderr
+    assert "the hub's clock is " in r.stderr and word in r.stderr
+    assert "set the clock" in r.stderr
+    again = Home(tmp_path / "right")
+    quiet = subprocess.run([BUILD / "cmd/noroshi", "join", "--home", again.path,
+                            hub.invite("right")], text=True, env=ENV,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert quiet.returncode == 0 and "clock" not in quiet.stderr

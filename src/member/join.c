@@ -3,6 +3,8 @@
 #include "member/member.h"
 #include "member/private.h"
 
+#include "base/date.h"
+
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
@@ -142,9 +144,10 @@ has_pin(struct nr_str pem, const char *pin)
 
 static enum nr_err
 ask_certificate(struct nr_http *h, const struct nr_hub_address *at,
-    struct nr_arena *a, struct nr_str *pem, struct nr_diag *d)
+    struct nr_arena *a, struct nr_str *pem, int64_t *hub_us, struct nr_diag *d)
 {
     struct nr_http_response r = { 0 };
+    struct nr_str time = { 0 };
     const struct nr_json *j = NULL;
     enum nr_err err = nr_http_exchange(h,
         &(struct nr_http_request){ "GET", "/v1/hub", .max = NR_SMALL_FILE }, &r,
@@ -154,6 +157,10 @@ ask_certificate(struct nr_http *h, const struct nr_hub_address *at,
         err = nr_http_check(&r, d);
     if (!err)
         err = nr_json_parse(a, nr_buf_bytes(&r.body), &j, d);
+    if (!err &&
+        (!nr_json_get_str(j, NR_STR("time"), &time) ||
+            nr_rfc3339_parse(nr_bytes_of(time), hub_us, NULL)))
+        *hub_us = NR_TIME_NONE;
     if (!err && !nr_json_get_str(j, NR_STR("certificate"), pem))
         err = nr_fail_name(d, NR_EFORMAT, "hub: shows no certificate",
             at->base);
@@ -263,9 +270,11 @@ out:
 }
 
 enum nr_err
-nr_member_join(const char *home, struct nr_str address, struct nr_diag *d)
+nr_member_join(const char *home, struct nr_str address,
+    const struct nr_env *env, int64_t *skew_s, struct nr_diag *d)
 {
     char path[NR_PATH_MAX];
+    int64_t hub_us = NR_TIME_NONE;
     struct nr_http_response r = { 0 };
     struct nr_hub_address at;
     struct nr_ed25519 key;
@@ -296,7 +305,11 @@ nr_member_join(const char *home, struct nr_str address, struct nr_diag *d)
                                  .pin = at.pin },
             &h, d);
     if (!err)
-        err = ask_certificate(h, &at, &a, &pem, d);
+        err = ask_certificate(h, &at, &a, &pem, &hub_us, d);
+    if (!err)
+        *skew_s = hub_us == NR_TIME_NONE
+            ? 0
+            : hub_us / NR_US_PER_S - nr_env_now_s(env);
     if (!err)
         err = ask_membership(h, &at, &key, &r, d);
     if (!err)

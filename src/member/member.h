@@ -271,8 +271,10 @@ struct nr_membership {
 
 /* Join the hub at ADDRESS with the home's identity and store what it says.
  * NR_EEXIST: the home has a hub already; else as nr_http_exchange. */
+#define NR_CLOCK_SKEW_MAX_S INT64_C(300) /* between hub and member, unsaid */
+/* *SKEW_S: seconds that the hub's clock is ahead of ENV's; 0 if not said. */
 enum nr_err nr_member_join(const char *home, struct nr_str address,
-    struct nr_diag *d) NR_MUST_USE;
+    const struct nr_env *env, int64_t *skew_s, struct nr_diag *d) NR_MUST_USE;
 
 /* Arena-owned. NR_ENOTFOUND, saying what to do: not joined. */
 enum nr_err nr_membership_read(struct nr_arena *a, const char *home,
