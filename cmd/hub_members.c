@@ -28,11 +28,11 @@ open_hub(const struct cli *cli, const struct options *o, struct nr_hub **hub,
 }
 
 static int
-role_of(const struct cli *cli, const char *name, enum nr_role *out)
+role_of(const struct cli *cli, const char *name, enum nr_hub_role *out)
 {
     if (!name)
-        *out = NR_ROLE_MEMBER;
-    else if (!nr_role_from_name(nr_str_of(name), out))
+        *out = NR_HUB_ROLE_MEMBER;
+    else if (!nr_hub_role_from_name(nr_str_of(name), out))
         return cli_error(cli,
             "--role: %s: one of member, briefing, "
             "coordinator, csirt, police, defence",
@@ -147,7 +147,7 @@ hub_account(struct cli *cli, int argc, char **argv)
     char password[NR_HUB_SECRET_MAX + 3];
     struct nr_diag d = { 0 };
     struct nr_hub *hub = NULL;
-    enum nr_role role;
+    enum nr_hub_role role;
     struct nr_buf out;
     enum nr_err err;
     int n;

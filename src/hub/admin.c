@@ -329,8 +329,8 @@ nr_hub_invite(struct nr_hub *hub, const struct nr_hub_invite *invite,
 }
 
 enum nr_err
-nr_hub_account_add(struct nr_hub *hub, struct nr_str name, enum nr_role role,
-    struct nr_str password, struct nr_diag *d)
+nr_hub_account_add(struct nr_hub *hub, struct nr_str name,
+    enum nr_hub_role role, struct nr_str password, struct nr_diag *d)
 {
     char hash[NR_PASSWORD_HASH_MAX];
     struct nr_new_member m = { .name = name, .role = role };

@@ -53,7 +53,7 @@ nr_get_metrics(struct nr_request *q)
     struct nr_server *s = q->server;
     uint64_t commits, writes;
 
-    if (!nr_role_is_authority(q->reader.role)) {
+    if (!nr_hub_role_is_authority(q->reader.role)) {
         nr_reply_error(q, 403, "Not allowed",
             "Metrics are for the hub's authorities.");
         return;
@@ -143,7 +143,7 @@ finish_join(struct nr_request *q)
     nr_json_member_str(&o, NR_STR("sector"), q->reader.sector);
     nr_json_member_str(&o, NR_STR("size"), q->reader.size);
     nr_json_member_str(&o, NR_STR("role"),
-        nr_str_of(nr_role_name(q->reader.role)));
+        nr_str_of(nr_hub_role_name(q->reader.role)));
     nr_json_close_object(&o);
     nr_reply_close(q, &o, 200);
     nr_reply_header(q, "Cache-Control", "no-store");

@@ -106,7 +106,7 @@ look(struct nr_stream *t)
     err = nr_reader_of(db, &a, t->member, t->key, s->env->now_us(s->env->ctx),
         &r, NULL);
     if (!err) {
-        t->wide = nr_role_is_authority(r.role) || r.n_audiences > 0;
+        t->wide = nr_hub_role_is_authority(r.role) || r.n_audiences > 0;
         err = t->hello ? put_hello(t, db, &r) : put_news(t, db, &r);
     }
     nr_arena_fini(&a);
@@ -260,7 +260,8 @@ nr_get_events(struct nr_request *q)
     t->conn = q->conn;
     t->member = q->reader.member;
     t->key = q->reader.key;
-    t->wide = nr_role_is_authority(q->reader.role) || q->reader.n_audiences > 0;
+    t->wide = nr_hub_role_is_authority(q->reader.role) ||
+        q->reader.n_audiences > 0;
     nr_buf_init(&t->out, STREAM_BUF);
     if (!place(q, t)) {
         free(t);

@@ -178,7 +178,7 @@ fold_all(struct fold *f, const char *report)
 static enum nr_err
 put_reports(struct fold *f, struct nr_json_out *o)
 {
-    bool full = nr_role_is_authority(f->q->reader.role);
+    bool full = nr_hub_role_is_authority(f->q->reader.role);
     const struct nr_str *ids;
     size_t n;
     enum nr_err err = nr_extent_reports(f->x, &f->q->arena, &ids, &n);

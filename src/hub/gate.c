@@ -28,7 +28,7 @@ bool
 nr_gate_reads(const struct nr_reader *r, const struct nr_right *right)
 {
     return right->reads_named || right->reads_any ||
-        nr_role_is_authority(r->role);
+        nr_hub_role_is_authority(r->role);
 }
 
 static bool
@@ -47,7 +47,7 @@ reads_collection(const struct nr_reader *r, const struct nr_fact *f)
 
     if (!right || f->tlp == NR_TLP_RED)
         return false;
-    if (right->reads_named || nr_role_is_authority(r->role))
+    if (right->reads_named || nr_hub_role_is_authority(r->role))
         return true;
     /* "every one" is no named organisation */
     return right->reads_any &&
@@ -82,7 +82,7 @@ nr_gate_may(const struct nr_reader *r, const struct nr_fact *f)
     if (f->audience >= NR_AUDIENCE_NAMED)
         return in_audience(r, f->audience) && knows_collection(r, f);
     if (f->audience == NR_AUDIENCE_AUTHORITIES)
-        return nr_role_is_authority(r->role);
+        return nr_hub_role_is_authority(r->role);
     return f->audience == NR_AUDIENCE_COLLECTION && reads_collection(r, f);
 }
 
@@ -90,7 +90,7 @@ nr_gate_may(const struct nr_reader *r, const struct nr_fact *f)
 static bool
 is_plain(const struct nr_reader *r)
 {
-    return !nr_role_is_authority(r->role) && r->n_audiences == 0;
+    return !nr_hub_role_is_authority(r->role) && r->n_audiences == 0;
 }
 
 static enum nr_err
@@ -229,7 +229,7 @@ kind_wanted(const struct nr_cursor *c, const struct nr_fact *f)
         return f->kind == NR_FACT_ANSWER;
     /* Single answers are no news to members: they find their own by id. */
     if (f->kind == NR_FACT_ANSWER)
-        return c->q.n_ids > 0 || nr_role_is_authority(c->reader->role);
+        return c->q.n_ids > 0 || nr_hub_role_is_authority(c->reader->role);
     return f->kind == NR_FACT_OBJECT || f->kind == NR_FACT_REPORT;
 }
 

@@ -39,7 +39,7 @@ struct nr_right {
 
 struct nr_reader {
     int64_t member, key; /* rows; key 0: Basic */
-    enum nr_role role;
+    enum nr_hub_role role;
     enum nr_purpose purpose;
     unsigned scope;
     struct nr_str pseudonym, sector, size;

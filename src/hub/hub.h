@@ -59,22 +59,22 @@
 
 /* --- roles and scopes ------------------------------------------------ */
 
-enum nr_role {
-    NR_ROLE_MEMBER,
-    NR_ROLE_BRIEFING,    /* reads as a member does, for a government briefing */
-    NR_ROLE_COORDINATOR, /* sector coordinator (ISAC) */
-    NR_ROLE_CSIRT,       /* national CSIRT */
-    NR_ROLE_POLICE,
-    NR_ROLE_DEFENCE,
-    NR_ROLES,
+enum nr_hub_role {
+    NR_HUB_ROLE_MEMBER,
+    NR_HUB_ROLE_BRIEFING, /* reads as a member does, for a government briefing */
+    NR_HUB_ROLE_COORDINATOR, /* sector coordinator (ISAC) */
+    NR_HUB_ROLE_CSIRT,       /* national CSIRT */
+    NR_HUB_ROLE_POLICE,
+    NR_HUB_ROLE_DEFENCE,
+    NR_HUB_ROLES,
 };
 
-const char *nr_role_name(enum nr_role r);
-bool nr_role_from_name(struct nr_str s, enum nr_role *out) NR_MUST_USE;
+const char *nr_hub_role_name(enum nr_hub_role r);
+bool nr_hub_role_from_name(struct nr_str s, enum nr_hub_role *out) NR_MUST_USE;
 
 /* Coordinators, CSIRT, police and defence: they read answers singly, damage
  * halves and the full extent. */
-bool nr_role_is_authority(enum nr_role r);
+bool nr_hub_role_is_authority(enum nr_hub_role r);
 
 #define NR_SCOPE_READ  1u
 #define NR_SCOPE_WRITE 2u
@@ -110,7 +110,7 @@ void nr_hub_close(struct nr_hub *hub);
 
 struct nr_hub_invite {
     struct nr_str name, sector, size; /* NAME is for the hub's keeper only */
-    enum nr_role role;
+    enum nr_hub_role role;
     const struct nr_str *collections; /* ids or titles; none: the first */
     size_t n_collections;
     int64_t days;        /* the code's life; 0: NR_HUB_INVITE_DAYS */
@@ -125,7 +125,8 @@ enum nr_err nr_hub_invite(struct nr_hub *hub,
 
 /* An account for Basic. NR_EEXIST, NR_ELIMIT (password too long or empty). */
 enum nr_err nr_hub_account_add(struct nr_hub *hub, struct nr_str name,
-    enum nr_role role, struct nr_str password, struct nr_diag *d) NR_MUST_USE;
+    enum nr_hub_role role, struct nr_str password,
+    struct nr_diag *d) NR_MUST_USE;
 
 /* A further bearer key of a member or account, appended to OUT: it is stored
  * hashed and never shown again. NR_ENOTFOUND. */

@@ -86,7 +86,7 @@ tear_down(void **state)
 
 struct gate_case {
     const char *name;
-    enum nr_role role;
+    enum nr_hub_role role;
     enum nr_purpose purpose;
     bool named, any; /* rights on the fact's collection */
     bool told;       /* in the fact's named audience */
@@ -97,8 +97,8 @@ struct gate_case {
     bool may;
 };
 
-#define M   NR_ROLE_MEMBER
-#define C   NR_ROLE_CSIRT
+#define M   NR_HUB_ROLE_MEMBER
+#define C   NR_HUB_ROLE_CSIRT
 #define RD  NR_FOR_READING
 #define ST  NR_FOR_STATISTICS
 #define COL NR_AUDIENCE_COLLECTION
@@ -123,8 +123,8 @@ static const struct gate_case gate_cases[] = {
     { "clear, everyone", M, RD, 0, 1, 0, 2, COL, NR_TLP_CLEAR, OBJ, true },
     { "clear, outside", M, RD, 0, 0, 0, 2, COL, NR_TLP_CLEAR, OBJ, false },
     { "amber, authority", C, RD, 0, 0, 0, 2, COL, NR_TLP_AMBER, OBJ, true },
-    { "briefing outside", NR_ROLE_BRIEFING, RD, 0, 0, 0, 2, COL, NR_TLP_CLEAR,
-        OBJ, false },
+    { "briefing outside", NR_HUB_ROLE_BRIEFING, RD, 0, 0, 0, 2, COL,
+        NR_TLP_CLEAR, OBJ, false },
     { "told", M, RD, 1, 0, 1, 2, SET, NR_TLP_RED, OBJ, true },
     { "told, not in the group", M, RD, 0, 0, 1, 2, SET, NR_TLP_RED, OBJ,
         false },
@@ -132,8 +132,8 @@ static const struct gate_case gate_cases[] = {
     { "not told, authority", C, RD, 1, 0, 0, 2, SET, NR_TLP_RED, OBJ, false },
     { "damage, member", M, RD, 1, 0, 0, 2, AUT, NR_TLP_AMBER, OBJ, false },
     { "damage, authority", C, RD, 0, 0, 0, 2, AUT, NR_TLP_RED, OBJ, true },
-    { "damage, briefing", NR_ROLE_BRIEFING, RD, 1, 0, 0, 2, AUT, NR_TLP_AMBER,
-        OBJ, false },
+    { "damage, briefing", NR_HUB_ROLE_BRIEFING, RD, 1, 0, 0, 2, AUT,
+        NR_TLP_AMBER, OBJ, false },
     { "damage is not counted", M, ST, 1, 0, 0, 2, AUT, NR_TLP_AMBER, OBJ,
         false },
     { "answer, read", M, RD, 1, 0, 0, 2, AUT, NR_TLP_AMBER, ANS, false },
@@ -299,7 +299,7 @@ test_join(void **state)
     assert_int_equal(nr_reader_by_token(db, &a, nr_str_of(first.key), w->now_us,
                          &r, NULL),
         NR_OK);
-    assert_int_equal(r.role, NR_ROLE_MEMBER);
+    assert_int_equal(r.role, NR_HUB_ROLE_MEMBER);
     assert_true(r.rights[0].reads_named && r.rights[0].writes);
     assert_int_equal(nr_store_join(db, &w->env, code, nr_str_of(other_key),
                          &again, NULL),
@@ -360,7 +360,7 @@ test_names(void **state)
         unsigned scope;
     } scopes[] = { { "read", 1 }, { "write", 2 }, { "all", 3 },
         { "read,write", 3 }, { "", 0 }, { "fly", 0 }, { "read,fly", 0 } };
-    enum nr_role role;
+    enum nr_hub_role role;
     unsigned scope;
 
     (void)state;
@@ -372,12 +372,13 @@ test_names(void **state)
         if (scopes[i].scope)
             assert_int_equal(scope, scopes[i].scope);
     }
-    for (unsigned i = 0; i < NR_ROLES; i++) {
-        assert_true(
-            nr_role_from_name(nr_str_of(nr_role_name((enum nr_role)i)), &role));
+    for (unsigned i = 0; i < NR_HUB_ROLES; i++) {
+        assert_true(nr_hub_role_from_name(nr_str_of(nr_hub_role_name(
+                                              (enum nr_hub_role)i)),
+            &role));
         assert_int_equal(role, i);
     }
-    assert_false(nr_role_from_name(NR_STR("king"), &role));
+    assert_false(nr_hub_role_from_name(NR_STR("king"), &role));
 }
 
 /* --- the writer ------------------------------------------------------ */

@@ -1,37 +1,37 @@
 #include "hub/hub.h"
 
-static const char *const roles[NR_ROLES] = {
-    [NR_ROLE_MEMBER] = "member",
-    [NR_ROLE_BRIEFING] = "briefing",
-    [NR_ROLE_COORDINATOR] = "coordinator",
-    [NR_ROLE_CSIRT] = "csirt",
-    [NR_ROLE_POLICE] = "police",
-    [NR_ROLE_DEFENCE] = "defence",
+static const char *const roles[NR_HUB_ROLES] = {
+    [NR_HUB_ROLE_MEMBER] = "member",
+    [NR_HUB_ROLE_BRIEFING] = "briefing",
+    [NR_HUB_ROLE_COORDINATOR] = "coordinator",
+    [NR_HUB_ROLE_CSIRT] = "csirt",
+    [NR_HUB_ROLE_POLICE] = "police",
+    [NR_HUB_ROLE_DEFENCE] = "defence",
 };
 
 const char *
-nr_role_name(enum nr_role r)
+nr_hub_role_name(enum nr_hub_role r)
 {
-    return (unsigned)r < NR_ROLES ? roles[r] : "unknown";
+    return (unsigned)r < NR_HUB_ROLES ? roles[r] : "unknown";
 }
 
 bool
-nr_role_from_name(struct nr_str s, enum nr_role *out)
+nr_hub_role_from_name(struct nr_str s, enum nr_hub_role *out)
 {
-    for (unsigned i = 0; i < NR_ROLES; i++) {
+    for (unsigned i = 0; i < NR_HUB_ROLES; i++) {
         if (!nr_str_eq(s, nr_str_of(roles[i])))
             continue;
-        *out = (enum nr_role)i;
+        *out = (enum nr_hub_role)i;
         return true;
     }
     return false;
 }
 
 bool
-nr_role_is_authority(enum nr_role r)
+nr_hub_role_is_authority(enum nr_hub_role r)
 {
-    return r == NR_ROLE_COORDINATOR || r == NR_ROLE_CSIRT ||
-        r == NR_ROLE_POLICE || r == NR_ROLE_DEFENCE;
+    return r == NR_HUB_ROLE_COORDINATOR || r == NR_HUB_ROLE_CSIRT ||
+        r == NR_HUB_ROLE_POLICE || r == NR_HUB_ROLE_DEFENCE;
 }
 
 bool

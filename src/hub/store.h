@@ -95,7 +95,7 @@ struct nr_secret_hash nr_store_secret(struct nr_str secret);
 /* A fresh member row within the caller's transaction, and its fact. */
 struct nr_new_member {
     struct nr_str name, sector, size, public_key, password;
-    enum nr_role role;
+    enum nr_hub_role role;
 };
 enum nr_err nr_store_member_add(struct nr_db *db, const struct nr_env *env,
     const struct nr_new_member *m, int64_t *id, struct nr_diag *d) NR_MUST_USE;
