@@ -5,6 +5,7 @@ import functools
 import http.server
 import json
 import os
+import random
 import shutil
 import subprocess
 import threading
@@ -70,12 +71,12 @@ def test_import_flags_and_compiles(tmp_path):
 
 
 @pytest.mark.parametrize("name,content,says", [
-    ("junk", os.urandom(4096), "no indicator found"),
+    ("junk", random.Random(1).randbytes(4096), "binary data"),
     ("empty", b"", "no indicator found"),
     ("cut.json", (REAL / "telebots.json").read_bytes()[:5000], "ends early"),
     ("twice.json", b'{"objects":[],"objects":[]}', "at octet"),
-    ("nul.txt", b"\0" * 4096, "no indicator found"),
-])
+    ("nul.txt", b"\0" * 4096, "binary data"),
+], ids=["junk", "empty", "cut", "twice", "nul"])
 def test_import_refuses(tmp_path, name, content, says):
     (tmp_path / name).write_bytes(content)
     (tmp_path / "old.nrw").write_bytes(b"old")

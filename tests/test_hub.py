@@ -194,7 +194,7 @@ def test_too_many_objects(hub, alice):
 
 def test_raw_octets(hub):
     for junk in (b'\x00' * 100, b'GET\r\n\r\n', b'\x16\x03\x01\x02\x00',
-                 os.urandom(3000), b'GET / HTTP/1.1\r\n' + b'a: b\r\n' * 9999):
+                 random.Random(1).randbytes(3000), b'GET / HTTP/1.1\r\n' + b'a: b\r\n' * 9999):
         s = hub.socket()
         try:
             s.sendall(junk)
@@ -613,7 +613,7 @@ def test_init_and_home_errors(tmp_path):
     file = tmp_path / 'file'
     file.write_text('x')
     run('init', '--home', str(file), status=2)
-    open(home + '/hub.db', 'wb').write(os.urandom(8192))
+    open(home + '/hub.db', 'wb').write(random.Random(2).randbytes(8192))
     assert 'store' in run('status', '--home', home, status=2)
 
 

@@ -11,6 +11,8 @@
 
 #define NOTES_MEMORY ((size_t)64 << 20)
 #define READ_STEP    ((size_t)1 << 16)
+#define JUNK_SAMPLE  ((size_t)1 << 16) /* octets looked at */
+#define JUNK_PART    ((size_t)20)      /* binary: more than 1 in 20 is one */
 
 static const char *const format_names[] = {
     [NR_FEED_AUTO] = "auto",
@@ -221,6 +223,18 @@ add_compiled(struct nr_feed *f, struct nr_bytes in, struct nr_diag *d)
     return err;
 }
 
+/* Among enough random octets some look like a name; so what is no text is not
+ * searched. Bytes of other encodings (Shift_JIS, Latin-1) are no controls. */
+static bool
+is_binary(struct nr_bytes in)
+{
+    size_t n = in.n < JUNK_SAMPLE ? in.n : JUNK_SAMPLE, junk = 0;
+
+    for (size_t i = 0; i < n; i++)
+        junk += (in.p[i] < 0x20 && !nr_is_space(in.p[i])) || in.p[i] == 0x7f;
+    return junk * JUNK_PART > n;
+}
+
 static enum nr_err
 add_utf8(struct nr_feed *f, struct nr_bytes whole, enum nr_feed_format format,
     struct nr_diag *d)
@@ -229,6 +243,9 @@ add_utf8(struct nr_feed *f, struct nr_bytes whole, enum nr_feed_format format,
 
     if (format == NR_FEED_AUTO)
         format = nr_feed_recognise(in);
+    if (format != NR_FEED_COMPILED && is_binary(in))
+        return nr_fail(d, NR_EFORMAT, 0,
+            "feed: binary data, not text: no list is read from it");
     switch (format) {
     case NR_FEED_COMPILED:
         return add_compiled(f, in, d);
