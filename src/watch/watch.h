@@ -18,6 +18,7 @@
 #ifndef NR_WATCH_H
 #define NR_WATCH_H
 
+#include "base/buf.h"
 #include "base/env.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -38,6 +39,7 @@
 #define NR_WATCH_DEPTH_MAX 64u /* of directories below one that was named */
 #define NR_WATCH_SAVE_S    INT64_C(1) /* the state is this old at most */
 #define NR_WATCH_TICK_MS   200        /* tick() comes as often */
+#define NR_WATCH_EXTRA_MAX ((size_t)128 << 20) /* octets that mark() keeps */
 
 /* One pair of line and indicator; views are borrowed for the call. */
 struct nr_hit {
@@ -101,19 +103,22 @@ struct nr_watch_conf {
     enum nr_err (*hit)(void *ctx, const struct nr_hit *h, struct nr_diag *d);
     /*
      * Everything handed out so far is to be put out for good (fsync where it
-     * goes to a file), as the state that is written next says it was. A
-     * regular output file gives its length in *LENGTH, others
-     * NR_WATCH_NO_LENGTH. Only called when there is a state, at least every
-     * NR_WATCH_SAVE_S while lines come, and at the end. NULL: no output of
-     * known length.
+     * goes to a file), as the state that is written next says it was. What the
+     * callee needs to go on from here (the length of its output, what it holds
+     * back: nr_alert_save) is appended to EXTRA, at most NR_WATCH_EXTRA_MAX
+     * octets, and kept in the state. NR_EBUSY ends nothing: something is still
+     * on its way out, so the state written before stays the last one and the
+     * question is put again with the next block or tick. Only called when
+     * there is a state, at least every NR_WATCH_SAVE_S while lines come, and
+     * at the end. NULL: nothing to keep.
      */
-    enum nr_err (*mark)(void *ctx, uint64_t *length, struct nr_diag *d);
+    enum nr_err (*mark)(void *ctx, struct nr_buf *extra, struct nr_diag *d);
     /*
-     * A state was read that says LENGTH: what the output file has beyond that
-     * will be handed out again, so it is to be cut back to it. Called once,
-     * before the first hit, unless LENGTH is NR_WATCH_NO_LENGTH. NULL allowed.
+     * A state was read: EXTRA is what mark() gave for it. What was put out
+     * after it will be handed out again, so it is to be cut off
+     * (nr_alert_load). Called once, before the first hit. NULL allowed.
      */
-    enum nr_err (*cut)(void *ctx, uint64_t length, struct nr_diag *d);
+    enum nr_err (*cut)(void *ctx, struct nr_bytes extra, struct nr_diag *d);
     /* A source could not be read (whole): said once, the others go on. */
     enum nr_err (
         *trouble)(void *ctx, const struct nr_diag *why, struct nr_diag *d);
@@ -127,8 +132,6 @@ struct nr_watch_conf {
         *tick)(void *ctx, struct nr_watch *w, bool idle, struct nr_diag *d);
     void *ctx;
 };
-
-#define NR_WATCH_NO_LENGTH UINT64_MAX
 
 /*
  * LIST is taken over, also on failure; it is closed when the last line that it
