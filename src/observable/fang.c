@@ -111,6 +111,44 @@ nr_refang(struct nr_str text, struct nr_buf *out)
 }
 
 bool
+nr_refang_line(struct nr_bytes line, struct nr_buf *out, struct nr_buf *edits)
+{
+    size_t at = 0, kept = 0, start = out->n;
+
+    while (at < line.n) {
+        struct nr_bytes rest = nr_bytes_sub(line, at, line.n);
+        uint8_t c = line.p[at];
+        struct nr_str from, to;
+        struct nr_edit e;
+        size_t i;
+
+        if (memchr("[({\\", c, 4) && (i = mark_at(rest)) < N_MARKS) {
+            from = marks[i].from;
+            to = (struct nr_str){ marks[i].to, strlen(marks[i].to) };
+        } else if (memchr("hHfF", c, 4) &&
+            (at == 0 ||
+                !(nr_is_alpha(line.p[at - 1]) ||
+                    nr_is_digit(line.p[at - 1]))) &&
+            (i = scheme_at(rest)) < N_SCHEMES) {
+            from = schemes[i].from;
+            to = schemes[i].to;
+        } else {
+            at++;
+            continue;
+        }
+        nr_buf_put(out, nr_bytes_sub(line, kept, at));
+        nr_buf_put_str(out, to);
+        kept = at += from.n;
+        e = (struct nr_edit){ (uint32_t)(out->n - start), (uint32_t)at };
+        nr_buf_put(edits, (struct nr_bytes){ (const uint8_t *)&e, sizeof(e) });
+    }
+    if (kept == 0)
+        return false;
+    nr_buf_put(out, nr_bytes_sub(line, kept, line.n));
+    return true;
+}
+
+bool
 nr_is_fanged_off(struct nr_bytes authority)
 {
     for (size_t i = 0; i < authority.n; i++)

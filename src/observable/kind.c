@@ -107,7 +107,8 @@ static bool
 filename_sound(struct nr_bytes k)
 {
     for (size_t i = 0; i < k.n; i++)
-        if (k.p[i] < 0x20 || k.p[i] == 0x7f || k.p[i] == '/' || k.p[i] == '\\')
+        if (k.p[i] < 0x20 || k.p[i] == 0x7f || k.p[i] == '/' ||
+            k.p[i] == '\\' || nr_lower(k.p[i]) != k.p[i])
             return false;
     return k.n > 0 && k.n <= 255 && !nr_is_space(k.p[0]) &&
         !nr_is_space(k.p[k.n - 1]) && nr_utf8_valid_len(k) == k.n;

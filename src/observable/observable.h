@@ -39,7 +39,8 @@
  *   WALLET_BTC   the address; bech32 in lower case
  *   WALLET_ETH   20 octets
  *   JA4          36 octets of text, lower case
- *   FILENAME     the name as given (1..255 octets, no control, '/' or '\')
+ *   FILENAME     the name, ASCII in lower case (1..255 octets, no control, '/'
+ *                or '\'): Windows does not tell upper from lower
  *   CVE          "CVE-2017-0199", upper case
  *   ASN          4 octets, network order
  */
@@ -183,11 +184,43 @@ struct nr_tokens {
     struct nr_buf keys;
     uint32_t *line_at; /* owned; offset of each line's first octet */
     size_t n_lines, cap_lines;
-    unsigned flags; /* as asked at init */
+    unsigned flags;             /* as asked at init */
+    struct nr_buf plain, edits; /* the scanner's own, for NR_SCAN_FANGS */
 };
 
-/* Also find sha512, cve, wallets, ja4 and AS numbers (`noroshi extract`). */
-#define NR_SCAN_MORE 1u
+/*
+ * Options of the scanner. Each one only adds tokens. Without them the tokens
+ * are those of tests/refmatch.py; what each adds is written down, in Python,
+ * in tests/refrules.py.
+ *   MORE        sha512, cve, wallets, ja4 and AS numbers
+ *   JA3         an MD5 is a JA3 fingerprint as well
+ *   FILES       names of files: words with a dot inside, or behind a slash,
+ *               and quoted names with spaces, from their last slash on
+ *   IDN         names in U-labels (UTF-8), as DOMAIN in A-labels
+ *   FANGS       the line with its disarming undone, read once more
+ *   PORTS       tcpdump: "1.2.3.4.443" as 1.2.3.4, "evil.com.443" as evil.com,
+ *               "2001:db8::1.443" as 2001:db8::1
+ *   RANGES      "10.0.0.1-10.0.0.9" and "10.0.0.1-9": both ends
+ *   URL_BARE    a URL also without query and fragment
+ *   URL_PREFIX  a URL also up to each border: a head that holds the whole
+ *               authority and either ends in one of / ? # & = or is followed
+ *               by one of / ? # &; at most NR_URL_HEADS_MAX of them
+ */
+#define NR_SCAN_MORE       1u
+#define NR_SCAN_JA3        2u
+#define NR_SCAN_FILES      4u
+#define NR_SCAN_IDN        8u
+#define NR_SCAN_FANGS      16u
+#define NR_SCAN_PORTS      32u
+#define NR_SCAN_RANGES     64u
+#define NR_SCAN_URL_BARE   128u
+#define NR_SCAN_URL_PREFIX 256u
+
+#define NR_URL_HEADS_MAX ((size_t)64) /* shorter readings of one URL */
+
+/* The options that a list needs which holds KINDS (bit 1 << kind), and names
+ * with an "xn--" label (HAS_IDN): of MORE, JA3, FILES and IDN. */
+unsigned nr_scan_flags_of(uint32_t kinds, bool has_idn);
 
 void nr_tokens_init(struct nr_tokens *t, unsigned flags);
 void nr_tokens_fini(struct nr_tokens *t);

@@ -43,6 +43,8 @@ bool nr_is_cve(struct nr_bytes b);     /* any case */
 bool nr_is_ja4(struct nr_bytes b);     /* lower case */
 bool nr_is_bitcoin(struct nr_bytes b); /* base58check or bech32(m), checked */
 
+#define NR_FILENAME_MAX ((size_t)255) /* octets */
+
 /* Tokens of the kinds beyond the hot ones in the run [AT, END) of BLOCK. */
 struct nr_token;
 void nr_scan_more(struct nr_bytes block, size_t at, size_t end, uint32_t line,
@@ -52,5 +54,20 @@ void nr_scan_more(struct nr_bytes block, size_t at, size_t end, uint32_t line,
  * N octets of key is left to the caller at the returned place. */
 uint8_t *nr_tokens_put(struct nr_tokens *out, enum nr_kind kind, uint32_t line,
     size_t at, size_t len, const uint8_t *key, size_t n);
+
+/* Append K, whose key is (part of) one that stands in OUT already. */
+void nr_tokens_put_shared(struct nr_tokens *out, struct nr_token k);
+
+/* One mark of disarming undone: offset TO of the plain line is offset FROM of
+ * the line as it stood, and so on to the next edit. */
+struct nr_edit {
+    uint32_t to, from;
+};
+
+/* Append LINE with every mark of disarming undone, and every disarmed scheme
+ * that is not behind a letter or digit; EDITS takes a struct nr_edit for each,
+ * ascending. False: there is none, and nothing was appended. */
+bool nr_refang_line(struct nr_bytes line, struct nr_buf *out,
+    struct nr_buf *edits) NR_MUST_USE;
 
 #endif

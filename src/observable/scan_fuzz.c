@@ -40,6 +40,7 @@ check_token(const struct nr_tokens *t, const struct nr_token *k, size_t size,
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const unsigned options[] = { 0, NR_SCAN_MORE, ~0u };
     uint8_t *copy = malloc(size ? size : 1); /* exact, so ASan sees the end */
     struct nr_buf text, again;
     struct nr_tokens t;
@@ -50,13 +51,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(copy, data, size);
     nr_buf_init(&text, 4 * NR_KEY_MAX);
     nr_buf_init(&again, 4 * NR_KEY_MAX);
-    nr_tokens_init(&t, NR_SCAN_MORE);
-    must(nr_scan((struct nr_bytes){ copy, size }, &t) == NR_OK);
-    for (size_t i = 0; i < t.n; i++) {
-        must(i == 0 || t.v[i].line >= t.v[i - 1].line);
-        check_token(&t, &t.v[i], size, &text, &again);
+    for (size_t f = 0; f < sizeof(options) / sizeof(*options); f++) {
+        nr_tokens_init(&t, options[f]);
+        must(nr_scan((struct nr_bytes){ copy, size }, &t) == NR_OK);
+        for (size_t i = 0; i < t.n; i++) {
+            must(i == 0 || t.v[i].line >= t.v[i - 1].line);
+            check_token(&t, &t.v[i], size, &text, &again);
+        }
+        nr_tokens_fini(&t);
     }
-    nr_tokens_fini(&t);
     nr_buf_fini(&text);
     nr_buf_fini(&again);
     free(copy);

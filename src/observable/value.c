@@ -256,11 +256,16 @@ nr_read_ja4(struct nr_str in, struct nr_buf *out, struct nr_diag *d)
 enum nr_err
 nr_read_filename(struct nr_str in, struct nr_buf *out, struct nr_diag *d)
 {
-    if (!nr_key_is_sound(NR_KIND_FILENAME, nr_bytes_of(in)))
+    size_t start = out->n;
+
+    for (size_t i = 0; i < in.n; i++)
+        nr_buf_put_c(out, (char)nr_lower((uint8_t)in.p[i]));
+    if (out->err == NR_OK &&
+        !nr_key_is_sound(NR_KIND_FILENAME,
+            nr_bytes_sub(nr_buf_bytes(out), start, out->n)))
         return nr_fail(d, NR_EFORMAT, 0,
             "filename: 1-255 octets without '/', '\\' and control "
             "characters wanted");
-    nr_buf_put_str(out, in);
     return out->err;
 }
 
