@@ -218,6 +218,12 @@ struct nr_tokens {
 
 #define NR_URL_HEADS_MAX ((size_t)64) /* shorter readings of one URL */
 
+/* What the sieve (sieve.h) does not look for: under one of these every line is
+ * scanned. */
+#define NR_SCAN_BEYOND_SIEVE                                      \
+    (NR_SCAN_MORE | NR_SCAN_JA3 | NR_SCAN_FILES | NR_SCAN_PORTS | \
+        NR_SCAN_RANGES)
+
 /* The options that a list needs which holds KINDS (bit 1 << kind), and names
  * with an "xn--" label (HAS_IDN): of MORE, JA3, FILES and IDN. */
 unsigned nr_scan_flags_of(uint32_t kinds, bool has_idn);

@@ -93,6 +93,10 @@ struct nr_watch_conf {
     bool check;       /* judge every line twice, by the sieve and by the scanner
                          alone; a difference is NR_EDAMAGED */
     bool scalar;      /* no sieve: the scanner looks at all lines */
+    unsigned scan;    /* NR_SCAN_*, as the user wants it; what a list needs
+                         (nr_scan_flags_of its kinds) is added for each list.
+                         With one of NR_SCAN_BEYOND_SIEVE all lines are
+                         scanned */
     int64_t zone_east_s;      /* of times that name no zone */
     const struct nr_env *env; /* borrowed */
     const char *state; /* path of the state file, borrowed; NULL: none. One
