@@ -92,8 +92,7 @@ put_file(struct nr_scan *s, size_t at, size_t end)
     while (end > at && (s->p[end - 1] == '.' || s->p[end - 1] == ' '))
         end--;
     if (end == at || end - at > NR_FILENAME_MAX ||
-        nr_utf8_valid_len((struct nr_bytes){ s->p + at, end - at }) !=
-            end - at)
+        nr_utf8_valid_len((struct nr_bytes){ s->p + at, end - at }) != end - at)
         return;
     key = nr_tokens_put(s->out, NR_KIND_FILENAME, s->line, at, end - at, NULL,
         end - at);
