@@ -1,5 +1,6 @@
 #include "cli.h"
 
+#include "base/cpu.h"
 #include "base/date.h"
 
 #include <errno.h>
@@ -263,6 +264,24 @@ default_home(struct cli *cli)
     }
 }
 
+/* NR_CPU: the features that kernels may use, a bit mask (base/cpu.h). */
+static enum nr_err
+find_cpu(unsigned *cpu, struct nr_diag *d)
+{
+    const char *mask = getenv("NR_CPU");
+    unsigned long v = NR_CPU_ALL;
+    char *end = NULL;
+
+    if (mask && *mask) {
+        v = strtoul(mask, &end, 0);
+        if (*end != '\0' || *mask == '-')
+            return nr_fail_name(d, NR_EFORMAT, "a bit mask wanted, as 0x1",
+                "NR_CPU");
+    }
+    *cpu = nr_cpu_flags() & (unsigned)(v & NR_CPU_ALL);
+    return NR_OK;
+}
+
 enum nr_err
 cli_init(struct cli *cli, const char *program, int64_t *offset_us,
     struct nr_diag *d)
@@ -270,6 +289,8 @@ cli_init(struct cli *cli, const char *program, int64_t *offset_us,
     *cli = (struct cli){ .program = program };
     default_home(cli);
     nr_env_system(&cli->env, offset_us);
+    if (find_cpu(&cli->cpu, d) != NR_OK)
+        return NR_EFORMAT;
     return inject_now(offset_us, d);
 }
 

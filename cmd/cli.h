@@ -29,6 +29,7 @@ struct cli {
     const char *command;    /* "hunt" */
     const char *home;       /* default home; never NULL */
     char home_default[512]; /* storage of HOME when it was derived */
+    unsigned cpu;           /* nr_cpu_flags(), narrowed by NR_CPU */
 };
 
 enum cli_type {
@@ -78,8 +79,8 @@ void cli_warn(const struct cli *cli, const char *fmt, ...) NR_PRINTF(2, 3);
 int cli_usage(const struct cli *cli, const char *usage);
 
 /*
- * Fill CLI from argv[0], NOROSHI_NOW and NOROSHI_HOME; *OFFSET_US must live as
- * long as CLI. NR_EFORMAT when NOROSHI_NOW is no time.
+ * Fill CLI from argv[0], NOROSHI_NOW, NOROSHI_HOME and NR_CPU; *OFFSET_US must live as
+ * long as CLI. NR_EFORMAT when NOROSHI_NOW is no time or NR_CPU no number.
  */
 enum nr_err cli_init(struct cli *cli, const char *program, int64_t *offset_us,
     struct nr_diag *d) NR_MUST_USE;

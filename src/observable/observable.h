@@ -264,6 +264,10 @@ struct nr_scanner {
 /* The variant to use on this machine. */
 struct nr_scanner nr_scanner_choose(void);
 
+/* --- the sieve before the scanner --- */
+
+#include "observable/sieve.h"
+
 /* --- warninglists --- */
 
 /*
