@@ -100,6 +100,11 @@ static const struct {
             SCMP_SYS(recvmsg), SCMP_SYS(shutdown), SCMP_SYS(getsockopt),
             SCMP_SYS(setsockopt), SCMP_SYS(getsockname),
             SCMP_SYS(getpeername) } },
+    { NR_PROMISE_RECEIVE,
+        { SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(recvfrom),
+            SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg), SCMP_SYS(shutdown),
+            SCMP_SYS(getsockopt), SCMP_SYS(getsockname),
+            SCMP_SYS(getpeername) } },
     { NR_PROMISE_CHILD,
         { SCMP_SYS(clone), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(wait4),
             SCMP_SYS(waitid), SCMP_SYS(kill), SCMP_SYS(prctl),
@@ -200,6 +205,10 @@ allow_partly(scmp_filter_ctx ctx, unsigned promises)
         rc = allow_sockets(ctx, SOCK_STREAM);
     if (rc == 0 && promises & NR_PROMISE_RESOLVE)
         rc = allow_sockets(ctx, SOCK_DGRAM);
+    /* send(2): without an address, so to the peer of a connection. */
+    if (rc == 0 && promises & NR_PROMISE_RECEIVE)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 2,
+            SCMP_A4(SCMP_CMP_EQ, 0), SCMP_A5(SCMP_CMP_EQ, 0));
     /* Flags of clone3 lie in memory, where seccomp cannot look: libc falls
      * back to clone, whose flags tell a thread from a process. */
     if (rc == 0)

@@ -26,6 +26,9 @@ enum nr_promise {
     NR_PROMISE_ACCEPT = 1 << 5,  /* accept on a socket bound before */
     NR_PROMISE_RESOLVE = 1 << 6, /* UDP and TCP sockets of a name look-up */
     NR_PROMISE_CHILD = 1 << 7,   /* fork, wait, kill; confine the child */
+    NR_PROMISE_RECEIVE = 1 << 8, /* on sockets bound before: accept, receive,
+                                    answer the peer of a connection; no word
+                                    to an address of one's own choice */
 };
 
 /*
@@ -42,6 +45,7 @@ enum nr_promise {
     (NR_PROMISE_STDIO | NR_PROMISE_THREAD | NR_PROMISE_FILE | NR_PROMISE_ACCEPT)
 #define NR_SANDBOX_RESOLVER \
     (NR_PROMISE_STDIO | NR_PROMISE_FILE | NR_PROMISE_RESOLVE)
+#define NR_SANDBOX_RECEIVER (NR_PROMISE_STDIO | NR_PROMISE_RECEIVE)
 /* The supervisor's filter is inherited, so it holds what its children need. */
 #define NR_SANDBOX_SUPERVISOR                                      \
     (NR_SANDBOX_KEEPER | NR_SANDBOX_COURIER | NR_PROMISE_RESOLVE | \

@@ -31,7 +31,10 @@ struct scene {
     char root[64];
     char inbox[PATH_SIZE], outbox[PATH_SIZE], archive[PATH_SIZE];
     char log[PATH_SIZE], source[PATH_SIZE], ca[PATH_SIZE];
-    int listener; /* bound and listening on loopback */
+    int listener;  /* bound and listening on loopback */
+    int datagrams; /* UDP, bound */
+    int unbound;   /* TCP */
+    int pair[2];   /* connected to each other */
     struct sockaddr_in at;
 };
 
@@ -277,14 +280,64 @@ watch_source(const struct scene *s)
     return e;
 }
 
-enum { KEEPER, COURIER, FRONT, RESOLVER, SUPERVISOR, N_PROFILES };
+/* A datagram to an address of one's own choice, by a socket that was there. */
+static int
+send_out(const struct scene *s)
+{
+    ssize_t n = sendto(s->datagrams, "x", 1, 0, (const struct sockaddr *)&s->at,
+        sizeof(s->at));
+
+    return n == 1 ? 0 : errno;
+}
+
+/* The same where seccomp could not see the address. */
+static int
+send_message_out(const struct scene *s)
+{
+    char octet = 'x';
+    struct sockaddr_in at = s->at;
+    struct iovec iov = { &octet, 1 };
+    struct msghdr m = { .msg_name = &at, .msg_namelen = sizeof(at) };
+
+    m.msg_iov = &iov;
+    m.msg_iovlen = 1;
+    return sendmsg(s->datagrams, &m, 0) == 1 ? 0 : errno;
+}
+
+static int
+receive_in(const struct scene *s)
+{
+    char buf[8];
+    ssize_t n = recv(s->datagrams, buf, sizeof(buf), MSG_DONTWAIT);
+
+    return n >= 0 || errno == EAGAIN ? 0 : errno;
+}
+
+static int
+answer_peer(const struct scene *s)
+{
+    return send(s->pair[0], "x", 1, 0) == 1 ? 0 : errno;
+}
+
+static int
+bind_port(const struct scene *s)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET };
+
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return bind(s->unbound, (struct sockaddr *)&at, sizeof(at)) == 0 ? 0
+                                                                     : errno;
+}
+
+enum { KEEPER, COURIER, FRONT, RESOLVER, SUPERVISOR, RECEIVER, N_PROFILES };
 
 static const char *const profiles[N_PROFILES] = { "keeper", "courier", "front",
-    "resolver", "supervisor" };
+    "resolver", "supervisor", "receiver" };
 
 #define OF(p) (1u << (p))
 #define ALL   ((1u << N_PROFILES) - 1)
 #define FILES (OF(KEEPER) | OF(SUPERVISOR))
+#define NET   (OF(COURIER) | OF(FRONT) | OF(RESOLVER) | OF(SUPERVISOR))
 
 static const struct {
     const char *name;
@@ -309,12 +362,17 @@ static const struct {
     { "UNIX socket", unix_socket, 0 },
     { "raw socket", raw_socket, 0 },
     { "socket pair", socket_pair, 0 },
-    { "accept", accept_in, OF(FRONT) },
+    { "accept", accept_in, OF(FRONT) | OF(RECEIVER) },
+    { "receive a datagram", receive_in, NET | OF(RECEIVER) },
+    { "answer a peer", answer_peer, NET | OF(RECEIVER) },
+    { "datagram to any address", send_out, NET },
+    { "message to any address", send_message_out, NET },
+    { "bind", bind_port, OF(COURIER) | OF(RESOLVER) | OF(SUPERVISOR) },
     { "exec", run_program, 0 },
     { "fork", fork_child, OF(SUPERVISOR) },
     { "signal to the parent", kill_parent, OF(SUPERVISOR) },
     { "ptrace", trace_me, 0 },
-    { "thread", start_thread, ALL & ~OF(RESOLVER) },
+    { "thread", start_thread, ALL & ~OF(RESOLVER) & ~OF(RECEIVER) },
     { "inotify", watch_source, FILES },
 };
 
@@ -333,6 +391,7 @@ enter(int profile, const struct scene *s)
         { .promises = NR_SANDBOX_FRONT, .write = home },
         { .promises = NR_SANDBOX_RESOLVER, .read = ca },
         { .promises = NR_SANDBOX_SUPERVISOR, .read = source, .write = home },
+        { .promises = NR_SANDBOX_RECEIVER },
     };
     struct nr_diag d = { 0 };
     char text[512];
@@ -405,6 +464,10 @@ set_scene(struct scene *s)
         return false;
     s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
         0);
+    s->datagrams = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    s->unbound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s->pair) != 0)
+        return false;
     s->at = (struct sockaddr_in){ .sin_family = AF_INET };
     s->at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     return bind(s->listener, (struct sockaddr *)&s->at, len) == 0 &&
@@ -432,6 +495,10 @@ run_profile(int profile, bool confined)
     if (pid < 0 || waitpid(pid, &status, 0) != pid)
         return 255;
     close(s.listener);
+    close(s.datagrams);
+    close(s.unbound);
+    close(s.pair[0]);
+    close(s.pair[1]);
     (void)snprintf(remove_all, sizeof(remove_all), "rm -r %s", s.root);
     if (system(remove_all) != 0) // NOLINT: a test's own directory
         return 255;
