@@ -8,6 +8,7 @@
 #include "block.h"
 #include "cmds.h"
 #include "feed/feed.h"
+#include "scan_options.h"
 #include "warn.h"
 #include "watch_file.h"
 #include "json/json.h"
@@ -32,6 +33,7 @@
 
 static const char usage[] =
     "-i LIST [-f] [--tz +0900] [--time epoch|iso] [--json]\n"
+    "       " SCAN_USAGE "\n"
     "       [--warninglists DIR|none] [--home DIR] [FILE...]";
 
 struct watch {
@@ -39,6 +41,7 @@ struct watch {
     bool json, iso, seen, incomplete;
     struct watch_conf conf;
     struct cli_list lists;
+    struct scan_options scan;
     const char *warn_dir;
     struct nr_watchlist *list;
     uint64_t stamp; /* of the list files when LIST was read */
@@ -146,19 +149,15 @@ on_hit(void *ctx, const struct watch_hit *h, struct nr_diag *d)
 static void
 warn_of_list(const struct watch *w, const struct nr_feed_stats *st)
 {
-    unsigned long long odd = st->unmatchable +
-        nr_watchlist_unmatched_count(w->list);
-
     if (st->refused > 0)
         cli_warn(w->cli,
             "list: %llu values are no indicators and were left out "
             "(noroshi import says which)",
             (unsigned long long)st->refused);
-    if (odd > 0)
+    if (st->unmatchable > 0)
         cli_warn(w->cli,
-            "list: %llu indicators are of a kind that the scanner does not "
-            "match yet",
-            odd);
+            "list: %llu indicators are of a kind that stands in no log",
+            (unsigned long long)st->unmatchable);
     if (st->flagged > 0)
         cli_warn(w->cli,
             "list: %llu values stand on warninglists: common, harmless things "
@@ -409,6 +408,7 @@ cmd_watch(struct cli *cli, int argc, char **argv)
         { "tz", 0, CLI_ZONE, &w.conf.zone_east_s },
         { "time", 0, CLI_TEXT, &time },
         { "json", 0, CLI_FLAG, &w.json },
+        SCAN_OPTIONS(&w.scan),
         { "warninglists", 0, CLI_TEXT, &w.warn_dir },
         { "home", 0, CLI_TEXT, &cli->home },
         { NULL, 0, CLI_FLAG, NULL },
@@ -430,6 +430,7 @@ cmd_watch(struct cli *cli, int argc, char **argv)
     w.conf.hit = on_hit;
     w.conf.ctx = &w;
     w.conf.now_s = nr_env_now_s(&cli->env);
+    w.conf.scan = scan_options_flags(&w.scan);
     if (load_lists(&w, &d) != NR_OK) {
         nr_buf_fini(&w.row);
         return cli_fail(cli, &d);

@@ -39,7 +39,7 @@ watch_file_open(struct watch_conf *conf, const char *path,
         return nr_fail(d, NR_ENOMEM, 0, "watch: out of memory");
     f->conf = conf;
     f->path = path;
-    nr_tokens_init(&f->tokens, 0);
+    nr_tokens_init(&f->tokens, f->conf->scan);
     nr_matches_init(&f->matches);
     err = open_input(f, d);
     if (err == NR_OK)
@@ -183,6 +183,7 @@ block(struct watch_file *f, const struct nr_block *b, struct nr_diag *d)
         return err;
     if (!b->continues)
         f->n_told = 0;
+    f->tokens.flags = f->conf->scan | nr_watchlist_scan_flags(f->conf->list);
     err = block_scan(b, &f->tokens);
     if (err == NR_OK)
         err = nr_watchlist_match(f->conf->list, &f->tokens, &f->matches);

@@ -25,6 +25,7 @@ struct watch_hit {
 struct watch_conf {
     const struct nr_watchlist *list;
     int64_t zone_east_s, now_s;
+    unsigned scan; /* NR_SCAN_*; what the list needs is added */
     bool follow;
     /* An error stops all. */
     enum nr_err (

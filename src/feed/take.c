@@ -163,14 +163,41 @@ has_scheme(struct nr_str text)
     return text.n && memmem(text.p, text.n, "://", 3);
 }
 
+/* "192.0.2.3-192.0.2.9": each network that it is made of. *IS: it was one. */
+static enum nr_err
+take_range(struct nr_feed *f, struct nr_str text, const struct nr_feed_value *v,
+    bool *is, struct nr_diag *d)
+{
+    enum nr_err err = NR_OK;
+    enum nr_kind kind;
+    struct nr_range r;
+    struct nr_str s;
+    uint8_t key[17];
+    size_t n;
+
+    nr_buf_reset(&f->text);
+    nr_refang(text, &f->text);
+    *is = !f->text.err && nr_str_from_utf8(nr_buf_bytes(&f->text), &s) &&
+        nr_range_parse(tidy(s), &r);
+    while (*is && err == NR_OK && nr_range_next(&r, &kind, key, &n)) {
+        f->stats.values++;
+        err = nr_feed_take_key(f, kind, (struct nr_bytes){ key, n }, v, d);
+    }
+    return err;
+}
+
 static enum nr_err
 take_part(struct nr_feed *f, const char *name, struct nr_str text,
     const struct nr_feed_value *v, struct nr_diag *d)
 {
     struct nr_diag why = { 0 };
     enum nr_kind kind;
+    bool is_range;
     enum nr_err err;
 
+    err = take_range(f, text, v, &is_range, d);
+    if (err || is_range)
+        return err;
     f->stats.values++;
     err = canon(f, name, text, &kind, &why);
     if (err == NR_EFORMAT && name && *name) { /* the type may be wrong */

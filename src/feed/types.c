@@ -157,6 +157,8 @@ static const struct nr_feed_type types[] = {
     NO("useragent"),
     V1("vulnerability", "cve"),
     V1("wallet", "wallet"),
+    V1("walletbtc", "wallet"),
+    V1("walleteth", "wallet"),
     NO("windowsregistrykey"),
     NO("windowsscheduledtask"),
     NO("windowsservicename"),

@@ -152,3 +152,68 @@ nr_ipv6_print(const uint8_t in[16], struct nr_buf *out)
         nr_buf_printf(out, "%x", (unsigned)(in[2 * i] << 8 | in[2 * i + 1]));
     }
 }
+
+bool
+nr_range_parse(struct nr_str text, struct nr_range *out)
+{
+    struct nr_str b, a = nr_str_trim(nr_str_cut(text, '-', &b));
+    struct nr_range r = { .octets = 4 };
+
+    b = nr_str_trim(b);
+    if (!nr_ipv4_parse(nr_bytes_of(a), r.first)) {
+        r.octets = 16;
+        if (!nr_ipv6_parse(nr_bytes_of(a), true, r.first) ||
+            !nr_ipv6_parse(nr_bytes_of(b), true, r.last))
+            return false;
+    } else if (!nr_ipv4_parse(nr_bytes_of(b), r.last)) {
+        return false;
+    }
+    if (memcmp(r.first, r.last, r.octets) > 0)
+        return false;
+    *out = r;
+    return true;
+}
+
+/* Does the network of LEN bits that starts at R's first end at or before R's
+ * last? *END is its last address. */
+static bool
+network_fits(const struct nr_range *r, size_t len, uint8_t end[16])
+{
+    memcpy(end, r->first, 16);
+    for (size_t i = len; i < r->octets * 8; i++) {
+        uint8_t bit = (uint8_t)(0x80 >> (i % 8));
+
+        if (end[i / 8] & bit)
+            return false; /* first has host bits */
+        end[i / 8] |= bit;
+    }
+    return memcmp(end, r->last, r->octets) <= 0;
+}
+
+bool
+nr_range_next(struct nr_range *r, enum nr_kind *kind, uint8_t key[17],
+    size_t *n)
+{
+    size_t len = r->octets * 8, i = r->octets;
+    uint8_t end[16], wider[16];
+
+    if (r->done)
+        return false;
+    memcpy(end, r->first, 16);
+    while (len > 0 && network_fits(r, len - 1, wider)) {
+        len--;
+        memcpy(end, wider, 16);
+    }
+    memcpy(key, r->first, r->octets);
+    key[r->octets] = (uint8_t)len;
+    *n = r->octets + (len < r->octets * 8);
+    if (len == r->octets * 8)
+        *kind = r->octets == 4 ? NR_KIND_IPV4 : NR_KIND_IPV6;
+    else
+        *kind = r->octets == 4 ? NR_KIND_CIDR4 : NR_KIND_CIDR6;
+    r->done = memcmp(end, r->last, r->octets) == 0;
+    memcpy(r->first, end, 16);
+    while (i > 0 && ++r->first[i - 1] == 0)
+        i--;
+    return true;
+}

@@ -129,6 +129,22 @@ bool nr_ipv6_parse(struct nr_bytes in, bool embedded,
 /* RFC 5952. */
 void nr_ipv6_print(const uint8_t in[16], struct nr_buf *out);
 
+/* A range of addresses and the fewest addresses and networks it is made of. */
+struct nr_range {
+    uint8_t first[16], last[16]; /* the rest of it; octets behind are 0 */
+    size_t octets;               /* 4 or 16 */
+    bool done;
+};
+
+/* "192.0.2.3-192.0.2.9", "2001:db8:: - 2001:db8::ff": two addresses of one
+ * family, the first not above the last. False: TEXT is none. */
+bool nr_range_parse(struct nr_str text, struct nr_range *out) NR_MUST_USE;
+
+/* The next part of R, ascending: IPV4, CIDR4, IPV6 or CIDR6; its key has *N
+ * octets. False: there is no more. */
+bool nr_range_next(struct nr_range *r, enum nr_kind *kind, uint8_t key[17],
+    size_t *n) NR_MUST_USE;
+
 /* --- defanged text --- */
 
 /* Append TEXT with the usual disarmings undone: hxxp(s), fxp, [.] (.) {.} [dot]

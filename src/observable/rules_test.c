@@ -204,6 +204,54 @@ test_url_heads(void **state)
     nr_tokens_fini(&t);
 }
 
+static const struct {
+    const char *text, *want; /* NULL: none */
+} ranges[] = {
+    { "10.0.0.1-10.0.0.1", "10.0.0.1" },
+    { "10.0.0.0-10.0.0.255", "10.0.0.0/24" },
+    { "10.0.0.1-10.0.0.6", "10.0.0.1 10.0.0.2/31 10.0.0.4/31 10.0.0.6" },
+    { "0.0.0.0-255.255.255.255", "0.0.0.0/0" },
+    { "255.255.255.254 - 255.255.255.255", "255.255.255.254/31" },
+    { "9.255.255.255-10.0.0.0", "9.255.255.255 10.0.0.0" },
+    { "2001:db8::-2001:db8::1:0", "2001:db8::/112 2001:db8::1:0" },
+    { "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::/0" },
+    { "10.0.0.2-10.0.0.1", NULL },
+    { "10.0.0.1-::1", NULL },
+    { "10.0.0.1", NULL },
+    { "10.0.0.1-", NULL },
+    { "-10.0.0.1", NULL },
+};
+
+static void
+test_ranges(void **state)
+{
+    struct nr_buf text;
+
+    (void)state;
+    nr_buf_init(&text, 1 << 12);
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++) {
+        struct nr_range r;
+        enum nr_kind kind;
+        uint8_t key[17];
+        size_t n;
+
+        if (!nr_range_parse(nr_str_of(ranges[i].text), &r)) {
+            CHECK_CASE(ranges[i].text, !ranges[i].want);
+            continue;
+        }
+        nr_buf_reset(&text);
+        while (nr_range_next(&r, &kind, key, &n)) {
+            CHECK_CASE(ranges[i].text,
+                nr_key_is_sound(kind, (struct nr_bytes){ key, n }));
+            nr_buf_put_str(&text, text.n ? NR_STR(" ") : NR_STR(""));
+            nr_canon_print(kind, (struct nr_bytes){ key, n }, &text);
+        }
+        CHECK_CASE(ranges[i].text,
+            ranges[i].want && strcmp(nr_buf_cstr(&text), ranges[i].want) == 0);
+    }
+    nr_buf_fini(&text);
+}
+
 static void
 test_flags(void **state)
 {
@@ -241,6 +289,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         NR_TEST(test_rules),
         NR_TEST(test_url_heads),
+        NR_TEST(test_ranges),
         NR_TEST(test_flags),
         NR_TEST(test_classes),
     };

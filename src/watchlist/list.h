@@ -18,6 +18,7 @@ struct nr_watchlist {
     unsigned kinds;   /* bit 1 << kind: there is one */
     size_t unmatched; /* entries of kinds that nr_scan() does not find */
     bool has_len4[33], has_len6[129];
+    bool has_idn; /* a name with an "xn--" label */
 };
 
 #endif

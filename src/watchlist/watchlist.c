@@ -103,6 +103,8 @@ note_kind(struct nr_watchlist *w, const struct nr_wl_entry *e)
 
     w->kinds |= 1u << e->kind;
     w->unmatched += !nr_kind_is_hot((enum nr_kind)e->kind);
+    if (e->kind == NR_KIND_DOMAIN)
+        w->has_idn = w->has_idn || memmem(key, e->key_n, "xn--", 4) != NULL;
     if (e->kind == NR_KIND_CIDR4)
         w->has_len4[key[4]] = true;
     if (e->kind == NR_KIND_CIDR6)
@@ -278,6 +280,12 @@ uint64_t
 nr_watchlist_version(const struct nr_watchlist *w)
 {
     return w->head->checksum;
+}
+
+unsigned
+nr_watchlist_scan_flags(const struct nr_watchlist *w)
+{
+    return nr_scan_flags_of(w->kinds, w->has_idn);
 }
 
 size_t

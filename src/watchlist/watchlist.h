@@ -164,9 +164,13 @@ struct nr_claim nr_watchlist_claim(const struct nr_watchlist *w, size_t i,
 bool nr_watchlist_find(const struct nr_watchlist *w, enum nr_kind kind,
     struct nr_bytes key, size_t *i) NR_MUST_USE;
 
-/* How many indicators are of kinds that nr_scan() does not find: they are
- * kept, and matched only where records carry them. */
+/* How many indicators are of kinds that nr_scan() finds only when asked
+ * (nr_watchlist_scan_flags): an archive has no index of them. */
 size_t nr_watchlist_unmatched_count(const struct nr_watchlist *w);
+
+/* What the scanner must look for so that all kinds of W are found: NR_SCAN_MORE,
+ * JA3, FILES, IDN, each only if an indicator needs it. */
+unsigned nr_watchlist_scan_flags(const struct nr_watchlist *w);
 
 /* --- matching --- */
 

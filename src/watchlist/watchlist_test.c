@@ -61,7 +61,7 @@ static const struct {
     { "a@evil.com", "0:evil.com 0:a@evil.com" },
     { "D41D8CD98F00B204E9800998ECF8427E",
         "0:d41d8cd98f00b204e9800998ecf8427e" },
-    { "x.exe", "" },
+    { "c:\\X.exe", "0:x.exe" },
 };
 
 static void
@@ -76,6 +76,8 @@ test_match(void **state)
     nr_matches_init(&m);
     assert_int_equal(nr_watchlist_count(w), 12);
     assert_int_equal(nr_watchlist_unmatched_count(w), 1);
+    assert_int_equal(nr_watchlist_scan_flags(w), NR_SCAN_FILES);
+    t.flags = nr_watchlist_scan_flags(w);
     for (size_t i = 0; i < sizeof(matches) / sizeof(*matches); i++) {
         struct nr_str text = nr_str_of(matches[i].text);
         size_t n = 0;
