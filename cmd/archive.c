@@ -3,8 +3,8 @@
 #include "base/file.h"
 #include "cmds.h"
 #include "logline/logline.h"
+#include "paths.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #define PATH_OCTETS NR_PATH_MAX
-#define FILES_MAX   ((size_t)1 << 20) /* files of one `archive add` */
 
 struct wanted {
     struct cli *cli;
@@ -58,108 +57,6 @@ open_archive(struct wanted *w, enum nr_archive_mode mode,
 }
 
 /* add */
-
-/* gcc 12's analyser loses sight of strings in a grown array and calls them
- * leaked; free_paths ends them (ASan agrees). */
-#ifndef __clang__
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
-#endif
-
-struct paths {
-    char **v; /* owned, as are the strings */
-    size_t n, cap;
-};
-
-static bool
-put_path(struct paths *p, const char *path)
-{
-    char *copy;
-
-    if (p->n == p->cap) {
-        size_t cap = p->cap ? p->cap * 2 : 64;
-        char **v = realloc(p->v, cap * sizeof(*v));
-
-        if (!v)
-            return false;
-        p->v = v;
-        p->cap = cap;
-    }
-    copy = strdup(path);
-    if (!copy)
-        return false;
-    p->v[p->n++] = copy;
-    return p->n <= FILES_MAX;
-}
-
-static void
-free_paths(struct paths *p)
-{
-    for (size_t i = 0; i < p->n; i++)
-        free(p->v[i]);
-    free(p->v);
-}
-
-/* The entries of directory PATH: files into FILES, directories into DIRS.
- * Links to directories are not followed: they may lead round in a circle. */
-static bool
-list(struct wanted *w, const char *path, struct paths *files,
-    struct paths *dirs)
-{
-    DIR *dir = opendir(path);
-    const struct dirent *e;
-    bool ok = true;
-
-    if (!dir) {
-        struct nr_diag d = { 0 };
-
-        (void)nr_fail_file(&d, "directory: open", path);
-        problem(w, &d);
-        return true;
-    }
-    while (ok && (e = readdir(dir)) != NULL) {
-        char name[PATH_OCTETS];
-        struct stat st;
-
-        if (e->d_name[0] == '.' ||
-            nr_path_join(name, path, e->d_name, NULL) != NR_OK ||
-            lstat(name, &st) != 0)
-            continue;
-        if (S_ISDIR(st.st_mode))
-            ok = put_path(dirs, name);
-        else if (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode))
-            ok = put_path(files, name);
-    }
-    (void)closedir(dir);
-    return ok;
-}
-
-/* Every file below the N operands, directories only with -r. */
-static bool
-gather(struct wanted *w, char **argv, int n, struct paths *files)
-{
-    struct paths dirs = { 0 };
-    bool ok = true;
-
-    for (int i = 0; ok && i < n; i++) {
-        struct stat st;
-        bool is_dir = stat(argv[i], &st) == 0 && S_ISDIR(st.st_mode);
-
-        ok = put_path(w->recurse && is_dir ? &dirs : files, argv[i]);
-    }
-    for (size_t i = 0; ok && i < dirs.n; i++) {
-        char path[PATH_OCTETS];
-
-        (void)snprintf(path, sizeof(path), "%s", dirs.v[i]);
-        ok = list(w, path, files, &dirs);
-    }
-    free_paths(&dirs);
-    return ok;
-}
-
-#ifndef __clang__
-#pragma GCC diagnostic pop
-#endif
 
 static double
 now(void)
@@ -225,7 +122,7 @@ add(struct wanted *w, int argc, char **argv)
     enum nr_err err = open_archive(w, NR_ARCHIVE_WRITE, &a, &d);
     double took;
 
-    if (!err && !gather(w, argv, argc, &files))
+    if (!err && !paths_gather(&files, argv, argc, w->recurse, problem, w))
         err = nr_fail(&d, NR_ELIMIT, 0, "archive: more files than 1 M at once");
     bar.total = tty ? total_size(&files) : 0;
     if (!err)
@@ -235,7 +132,7 @@ add(struct wanted *w, int argc, char **argv)
     if (tty)
         (void)fprintf(stderr, "\r\033[K");
     nr_archive_close(a);
-    free_paths(&files);
+    paths_free(&files);
     if (a)
         (void)printf("files %llu known %llu lines %llu octets %llu "
                      "observations %llu segments %llu stored %llu MB/s %.1f\n",

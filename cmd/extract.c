@@ -1,151 +1,247 @@
-/*
- * noroshi extract: every observable of any text, "kind value file line column".
- *
- * Unlike a watchlist, a reader wants each thing once: of two readings of the
- * same text ("%2Fevil.com", "http://evil.com.") only the inner one is printed,
- * and a name only when its top-level domain exists ("index.html" does not).
- */
+/* noroshi extract: every observable of any text or document, as rows. */
+#include "extract/extract.h"
+
+#include "base/file.h"
+#include "base/num.h"
 #include "block.h"
 #include "cmds.h"
-#include "json/json.h"
+#include "paths.h"
+#include "warn.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#define ROW_MAX ((size_t)1 << 28) /* octets of output of one block */
+#define SPOOL_PIECE ((size_t)1 << 16) /* octets copied at a time */
+/* Kinds that are named by another look at what is printed anyway: only when
+ * asked for. */
+#define KINDS_ASKED (1u << NR_KIND_JA3 | 1u << NR_KIND_FILENAME)
 
-static const char usage[] = "[--kinds KIND,...] [--json] [FILE...]";
+static const char usage[] =
+    "[--kinds KIND,...] [--unique [--sort count|value|first]]\n"
+    "       [--memory OCTETS] [--offset] [--context OCTETS | -C] [--defang]\n"
+    "       [--known mark|drop] [--warninglists DIR|none] [--home DIR]\n"
+    "       [--raw] [--converters DIR] [--time-limit SECONDS] [--json] [-r]\n"
+    "       [FILE...]";
 
 struct extract {
     struct cli *cli;
-    unsigned kinds; /* bit 1 << kind */
-    bool json;
+    const char *kinds, *sort, *known, *warninglists;
+    uint64_t context, memory, seconds;
+    bool recurse, raw;
+    struct nr_extract_options o;
+    struct nr_converters converters;
+    struct nr_extract *x;
     struct nr_tokens tokens;
-    struct nr_buf out, value;
+    bool incomplete;
 };
 
-/* Is the next token another, inner reading of this one? */
-static bool
-is_outer_reading(const struct nr_tokens *t, size_t i)
-{
-    const struct nr_token *a = &t->v[i], *b = a + 1;
-
-    return i + 1 < t->n && a->kind == b->kind && a->line == b->line &&
-        b->at >= a->at && b->at + b->len <= a->at + a->len &&
-        (b->at == a->at || b->at + b->len == a->at + a->len);
-}
-
-static bool
-is_wanted(const struct extract *x, size_t i)
-{
-    const struct nr_token *k = &x->tokens.v[i];
-
-    return (x->kinds >> k->kind & 1) && !is_outer_reading(&x->tokens, i) &&
-        (k->kind != NR_KIND_DOMAIN ||
-            nr_domain_has_known_tld(nr_token_key(&x->tokens, k)));
-}
-
 static void
-put_json(struct extract *x, struct nr_str kind, struct nr_bytes file,
-    uint64_t line, uint64_t column)
+problem(void *ctx, const struct nr_diag *d)
 {
-    struct nr_json_out o;
+    struct extract *e = ctx;
 
-    nr_json_out_init(&o, &x->out);
-    nr_json_open_object(&o);
-    nr_json_member_str(&o, NR_STR("kind"), kind);
-    nr_json_key(&o, NR_STR("value"));
-    nr_json_put_bytes(&o, nr_buf_bytes(&x->value));
-    nr_json_key(&o, NR_STR("file"));
-    nr_json_put_bytes(&o, file);
-    nr_json_member_i64(&o, NR_STR("line"), (int64_t)line);
-    nr_json_member_i64(&o, NR_STR("column"), (int64_t)column);
-    nr_json_close_object(&o);
-    if (nr_json_out_end(&o) != NR_OK && x->out.err == NR_OK)
-        x->out.err = NR_ENOMEM;
-    nr_buf_put_c(&x->out, '\n');
+    e->incomplete = true;
+    (void)cli_fail(e->cli, d);
 }
 
-static void
-put_row(struct extract *x, const struct nr_token *k, const char *file,
-    uint64_t line, uint64_t column)
-{
-    struct nr_str kind = nr_str_of(nr_kind_name((enum nr_kind)k->kind));
-    struct nr_bytes name = { (const uint8_t *)file, strlen(file) };
-
-    nr_buf_reset(&x->value);
-    nr_canon_print((enum nr_kind)k->kind, nr_token_key(&x->tokens, k),
-        &x->value);
-    if (x->json) {
-        put_json(x, kind, name, line, column);
-        return;
-    }
-    nr_buf_put_str(&x->out, kind);
-    nr_buf_put_c(&x->out, '\t');
-    block_put_field(&x->out, nr_buf_bytes(&x->value));
-    nr_buf_put_c(&x->out, '\t');
-    block_put_field(&x->out, name);
-    nr_buf_printf(&x->out, "\t%llu\t%llu\n", (unsigned long long)line,
-        (unsigned long long)column);
-}
-
-/* OFFSET: octets of the first line that earlier pieces of it held. */
 static enum nr_err
-block(struct extract *x, const struct nr_block *b, const char *file,
-    uint64_t offset, struct nr_diag *d)
+write_out(void *ctx, struct nr_bytes b, struct nr_diag *d)
 {
-    enum nr_err err = block_scan(b, &x->tokens);
-
-    if (err != NR_OK)
-        return nr_fail(d, err, 0, "extract: out of memory");
-    nr_buf_reset(&x->out);
-    for (size_t i = 0; i < x->tokens.n; i++) {
-        const struct nr_token *k = &x->tokens.v[i];
-
-        if (is_wanted(x, i))
-            put_row(x, k, file, b->first_line + k->line,
-                k->at - x->tokens.line_at[k->line] + 1 +
-                    (k->line == 0 ? offset : 0));
-    }
-    if (x->out.err != NR_OK)
-        return nr_fail(d, x->out.err, 0, "extract: output of a block");
-    if (x->out.n > 0 && fwrite(x->out.p, 1, x->out.n, stdout) != x->out.n)
-        return nr_fail_sys(d, "extract: standard output");
-    return NR_OK;
+    (void)ctx;
+    return nr_fd_write(STDOUT_FILENO, b, d);
 }
 
-/* NR_OK; *READ false: the file could not be read to its end. */
+/* The text of IN as rows. A failure to read it is a problem, the rest fatal. */
 static enum nr_err
-file(struct extract *x, const char *path, bool *read, struct nr_diag *d)
+read_text(struct extract *e, struct nr_input *in, struct nr_diag *d)
+{
+    struct nr_diag why = { 0 };
+    struct nr_block b = { 0 };
+    enum nr_err err = NR_OK;
+
+    while (err == NR_OK) {
+        if (nr_input_next(in, &b, &why) != NR_OK) {
+            problem(e, &why);
+            break;
+        }
+        if (b.text.n == 0)
+            break;
+        err = block_scan(&b, &e->tokens);
+        err = err ? nr_fail(d, err, 0, "extract: out of memory")
+                  : nr_extract_tokens(e->x, &b, &e->tokens, d);
+    }
+    return err;
+}
+
+static enum nr_err
+read_fd(struct extract *e, int fd, const char *name,
+    const struct nr_input_options *o, struct nr_diag *d)
 {
     struct nr_diag why = { 0 };
     struct nr_input *in = NULL;
-    struct nr_block b = { 0 };
-    uint64_t offset = 0;
-    enum nr_err err = nr_input_open(path, NULL, &in, &why), fatal = NR_OK;
+    enum nr_err err = nr_extract_file(e->x, name, d);
 
-    while (err == NR_OK && fatal == NR_OK) {
-        err = nr_input_next(in, &b, &why);
-        if (err != NR_OK || b.text.n == 0)
-            break;
-        offset = b.continues ? offset : 0;
-        fatal = block(x, &b, path, offset, d);
-        offset += b.text.n;
+    if (err)
+        return err;
+    if (nr_input_from_fd(fd, name, o, &in, &why) != NR_OK) {
+        problem(e, &why);
+        return NR_OK;
     }
+    err = read_text(e, in, d);
     nr_input_free(in);
-    if (err != NR_OK)
-        (void)cli_fail(x->cli, &why);
-    *read = err == NR_OK;
-    return fatal;
+    return err;
+}
+
+/* A document by its converter, what came before a failure too. */
+static enum nr_err
+read_document(struct extract *e, int fd, enum nr_document kind,
+    const char *name, struct nr_diag *d)
+{
+    struct nr_diag why = { 0 };
+    size_t unread = 0;
+    int text = -1;
+    enum nr_err failed = nr_document_convert(fd, kind, name, &e->converters,
+                    &text, &unread, &why),
+                err = NR_OK;
+    struct stat st;
+
+    if (text >= 0 && fstat(text, &st) == 0 && st.st_size > 0)
+        err = read_fd(e, text, name, NULL, d);
+    if (text >= 0)
+        (void)close(text);
+    if (failed)
+        problem(e, &why);
+    if (unread > 0) {
+        cli_warn(e->cli,
+            "%s: attachments of a form that is not read: %zu; "
+            "save and unpack them",
+            name, unread);
+        e->incomplete = true;
+    }
+    return err;
+}
+
+/* HEAD, and what is left of FD, in a memory file. */
+static int
+spool(int fd, struct nr_bytes head, const char *name, struct nr_diag *why)
+{
+    int to = memfd_create("noroshi", MFD_CLOEXEC);
+    uint8_t piece[SPOOL_PIECE / 8];
+    size_t all = head.n;
+    ssize_t n = 1;
+
+    if (to < 0) {
+        (void)nr_fail_file(why, "extract: memfd_create", name);
+        return -1;
+    }
+    if (nr_fd_write(to, head, why) != NR_OK)
+        goto fail;
+    while (n != 0) {
+        n = read(fd, piece, sizeof(piece));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            (void)nr_fail_file(why, "extract: read", name);
+            goto fail;
+        }
+        all += (size_t)n;
+        if (all > NR_DOCUMENT_MAX) {
+            (void)nr_fail_name(why, NR_ELIMIT, "document: larger than 256 MiB",
+                name);
+            goto fail;
+        }
+        if (nr_fd_write(to, (struct nr_bytes){ piece, (size_t)n }, why) !=
+            NR_OK)
+            goto fail;
+    }
+    return to;
+fail:
+    (void)close(to);
+    return -1;
+}
+
+/* The first octets of FD; of a file that can seek they stay to be read. */
+static struct nr_bytes
+peek(int fd, bool seeks, uint8_t head[NR_DOCUMENT_HEAD])
+{
+    size_t got = 0;
+    ssize_t n = 1;
+
+    while (got < NR_DOCUMENT_HEAD && n != 0) {
+        n = seeks ? pread(fd, head + got, NR_DOCUMENT_HEAD - got, (off_t)got)
+                  : read(fd, head + got, NR_DOCUMENT_HEAD - got);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            break; /* told when it is read on */
+        got += (size_t)n;
+    }
+    return (struct nr_bytes){ head, got };
+}
+
+static enum nr_err
+read_any(struct extract *e, int fd, const char *name, struct nr_diag *d)
+{
+    bool seeks = lseek(fd, 0, SEEK_CUR) >= 0;
+    struct nr_input_options o = { 0 };
+    struct nr_diag why = { 0 };
+    uint8_t head[NR_DOCUMENT_HEAD];
+    enum nr_document kind;
+    enum nr_err err;
+
+    if (e->raw)
+        return read_fd(e, fd, name, NULL, d);
+    o.head = peek(fd, seeks, head);
+    kind = nr_document_of(o.head, name);
+    if (kind != NR_DOCUMENT_NONE && !seeks) {
+        fd = spool(fd, o.head, name, &why);
+        if (fd < 0) {
+            problem(e, &why);
+            return NR_OK;
+        }
+        err = read_document(e, fd, kind, name, d);
+        (void)close(fd);
+        return err;
+    }
+    if (kind != NR_DOCUMENT_NONE)
+        return read_document(e, fd, kind, name, d);
+    if (seeks)
+        o.head.n = 0;
+    return read_fd(e, fd, name, &o, d);
+}
+
+static enum nr_err
+file(struct extract *e, const char *path, struct nr_diag *d)
+{
+    struct nr_diag why = { 0 };
+    enum nr_err err;
+    int fd;
+
+    if (strcmp(path, "-") == 0)
+        return read_any(e, STDIN_FILENO, path, d);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        (void)nr_fail_file(&why, "extract: cannot be opened", path);
+        problem(e, &why);
+        return NR_OK;
+    }
+    err = read_any(e, fd, path, d);
+    (void)close(fd);
+    return err;
 }
 
 static bool
-choose(struct extract *x, const char *names)
+choose_kinds(struct extract *e)
 {
-    struct nr_str rest = nr_str_of(names);
+    struct nr_str rest = nr_str_of(e->kinds);
 
-    if (!names) {
-        x->kinds = (1u << NR_KINDS) - 1;
+    if (!e->kinds) {
+        e->o.kinds = ((1u << NR_KINDS) - 1) & ~KINDS_ASKED;
         return true;
     }
     while (rest.n > 0) {
@@ -153,48 +249,126 @@ choose(struct extract *x, const char *names)
         enum nr_kind kind;
 
         if (!nr_kind_from_name(name, &kind)) {
-            (void)cli_error(x->cli, "%.*s: no such kind of observable",
+            (void)cli_error(e->cli, "%.*s: no such kind of observable",
                 NR_FMT(name));
             return false;
         }
-        x->kinds |= 1u << kind;
+        e->o.kinds |= 1u << kind;
         if (kind == NR_KIND_WALLET_BTC && nr_str_eq(name, NR_STR("wallet")))
-            x->kinds |= 1u << NR_KIND_WALLET_ETH;
+            e->o.kinds |= 1u << NR_KIND_WALLET_ETH;
     }
     return true;
+}
+
+/* Index of WORD among the N names; N, with a message, when it is none. */
+static size_t
+word(struct extract *e, const char *option, const char *text,
+    const char *const *names, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && strcmp(text, names[i]) != 0)
+        i++;
+    if (i == n)
+        (void)cli_error(e->cli, "--%s: %s: no such choice", option, text);
+    return i;
+}
+
+static bool
+choose(struct extract *e)
+{
+    static const char *const sorts[] = { "count", "value", "first" };
+    static const char *const knowns[] = { "mark", "drop" };
+    size_t sort = e->sort ? word(e, "sort", e->sort, sorts, 3) : 0;
+    size_t known = e->known ? word(e, "known", e->known, knowns, 2) : 0;
+
+    if (sort == 3 || known == 2 || !choose_kinds(e))
+        return false;
+    if (e->context > NR_EXTRACT_CONTEXT) {
+        (void)cli_error(e->cli, "--context: at most %zu octets",
+            NR_EXTRACT_CONTEXT);
+        return false;
+    }
+    if ((e->sort || e->memory > 0) && !e->o.unique) {
+        (void)cli_error(e->cli, "--sort and --memory go with --unique");
+        return false;
+    }
+    if (e->seconds > 24 * 3600) {
+        (void)cli_error(e->cli, "--time-limit: at most a day, in seconds");
+        return false;
+    }
+    e->converters.seconds = (unsigned)e->seconds;
+    e->o.context = (size_t)e->context;
+    e->o.memory = e->memory;
+    e->o.sort = (enum nr_extract_sort)sort;
+    if (e->known)
+        e->o.known = known == 0 ? NR_KNOWN_MARKED : NR_KNOWN_DROPPED;
+    return true;
+}
+
+static enum nr_err
+run(struct extract *e, struct paths *paths, struct nr_diag *d)
+{
+    const struct nr_extract_sink sink = { write_out, NULL };
+    enum nr_err err;
+
+    err = nr_extract_create(&e->o, sink, &e->cli->env, &e->x, d);
+    for (size_t i = 0; i < paths->n && !err; i++)
+        err = file(e, paths->v[i], d);
+    if (!err)
+        err = nr_extract_finish(e->x, d);
+    return err;
 }
 
 int
 cmd_extract(struct cli *cli, int argc, char **argv)
 {
-    static const char *standard_input = "-";
-    struct extract x = { .cli = cli };
-    const char *kinds = NULL;
+    static char standard_input[] = "-";
+    char *none[] = { standard_input };
+    struct extract e = { .cli = cli };
+    struct nr_warnlists *warn = NULL;
     const struct cli_option options[] = {
-        { "kinds", 'k', CLI_TEXT, &kinds },
-        { "json", 0, CLI_FLAG, &x.json },
+        { "kinds", 'k', CLI_TEXT, &e.kinds },
+        { "unique", 'u', CLI_FLAG, &e.o.unique },
+        { "sort", 0, CLI_TEXT, &e.sort },
+        { "memory", 0, CLI_U64, &e.memory },
+        { "offset", 0, CLI_FLAG, &e.o.offset },
+        { "context", 0, CLI_U64, &e.context },
+        { "line", 'C', CLI_FLAG, &e.o.whole_line },
+        { "defang", 0, CLI_FLAG, &e.o.defang },
+        { "known", 0, CLI_TEXT, &e.known },
+        { "warninglists", 0, CLI_TEXT, &e.warninglists },
+        { "home", 0, CLI_TEXT, &cli->home },
+        { "raw", 0, CLI_FLAG, &e.raw },
+        { "converters", 0, CLI_TEXT, &e.converters.dir },
+        { "time-limit", 0, CLI_U64, &e.seconds },
+        { "recursive", 'r', CLI_FLAG, &e.recurse },
+        { "json", 0, CLI_FLAG, &e.o.json },
         { NULL, 0, CLI_FLAG, NULL },
     };
     struct nr_diag d = { 0 };
+    struct paths paths = { 0 };
     enum nr_err err = NR_OK;
-    int status = CLI_NOTHING, n;
+    int n, status;
 
-    if (!cli_parse(cli, options, usage, argc, argv, &n) || !choose(&x, kinds))
+    if (!cli_parse(cli, options, usage, argc, argv, &n) || !choose(&e))
         return CLI_ERROR;
-    nr_tokens_init(&x.tokens, NR_SCAN_MORE);
-    nr_buf_init(&x.out, ROW_MAX);
-    nr_buf_init(&x.value, 2 * NR_KEY_MAX);
-    for (int i = 0; i < (n > 0 ? n : 1) && err == NR_OK; i++) {
-        bool read = true;
-
-        err = file(&x, n > 0 ? argv[i] : standard_input, &read, &d);
-        if (!read)
-            status = CLI_INCOMPLETE;
-    }
-    if (err != NR_OK)
+    nr_tokens_init(&e.tokens, NR_SCAN_MORE);
+    if (!paths_gather(&paths, n > 0 ? argv : none, n > 0 ? n : 1, e.recurse,
+            problem, &e))
+        err = nr_fail(&d, NR_ELIMIT, 0, "extract: more than 1048576 files");
+    if (!err && e.known)
+        err = warn_load(cli, e.warninglists, &warn, &d);
+    e.o.warn = warn;
+    if (!err)
+        err = run(&e, &paths, &d);
+    if (err)
         status = cli_fail(cli, &d);
-    nr_tokens_fini(&x.tokens);
-    nr_buf_fini(&x.out);
-    nr_buf_fini(&x.value);
+    else
+        status = e.incomplete ? CLI_INCOMPLETE : CLI_NOTHING;
+    nr_extract_destroy(e.x);
+    nr_warn_destroy(warn);
+    nr_tokens_fini(&e.tokens);
+    paths_free(&paths);
     return status;
 }

@@ -104,7 +104,8 @@ codec_open(struct nr_decode *c, struct nr_diag *d)
 enum nr_err
 nr_decode_start(struct nr_decode *c, struct nr_diag *d)
 {
-    c->raw = malloc(NR_INPUT_RAW);
+    if (!c->raw)
+        c->raw = malloc(NR_INPUT_RAW);
     if (!c->raw)
         return nr_fail_name(d, NR_ENOMEM, "input: no memory", c->name);
     while (c->raw_n < MAGIC_MAX && !c->raw_end) {

@@ -31,7 +31,8 @@ struct nr_decode {
     struct nr_diag fault; /* what ended it; fault.err NR_OK: nothing did */
 };
 
-/* Read the head of C->fd and choose the form. C is zeroed but for fd, name. */
+/* Read the head of C->fd and choose the form. C is zeroed but for fd, name,
+ * and raw with raw_n where octets were read before. */
 enum nr_err nr_decode_start(struct nr_decode *c, struct nr_diag *d);
 
 /* The unused octets of the head: all of them while the form is plain. */

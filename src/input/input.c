@@ -55,6 +55,9 @@ options_check(const struct nr_input_options *o, const char *name,
         (o->block < NR_INPUT_BLOCK_MIN || o->block > NR_INPUT_BLOCK_MAX))
         return nr_fail_name(d, NR_ELIMIT,
             "input: block size is not 4 KiB to 64 MiB", name);
+    if (o->head.n > NR_INPUT_RAW)
+        return nr_fail_name(d, NR_ELIMIT,
+            "input: more than 256 KiB were read before", name);
     return NR_OK;
 }
 
@@ -522,6 +525,13 @@ input_new(const char *name, const struct nr_input_options *o, struct nr_diag *d)
         goto nomem;
     memcpy(in->name, name, n);
     in->code.name = in->name;
+    if (o->head.n > 0) {
+        in->code.raw = malloc(NR_INPUT_RAW);
+        if (!in->code.raw)
+            goto nomem;
+        memcpy(in->code.raw, o->head.p, o->head.n);
+        in->code.raw_n = o->head.n;
+    }
     return in;
 nomem:
     (void)nr_fail_name(d, NR_ENOMEM, "input: no memory", name);

@@ -40,6 +40,9 @@ struct nr_input_options {
     uint64_t start; /* begin at this offset of the text, see nr_block.at */
     uint64_t line;  /* number of the line that stands there; 0: 1 */
     bool follow;    /* the file grows: keep its last line until its LF */
+    /* Octets that the caller has read from FD already, at most NR_INPUT_RAW:
+     * they come first (nr_input_from_fd, of what cannot seek). Copied. */
+    struct nr_bytes head;
 };
 
 /*

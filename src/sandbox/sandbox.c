@@ -31,7 +31,8 @@
     (FS_READ | FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |           \
         LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | \
         LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REFER)
-#define FS_ALL ((LANDLOCK_ACCESS_FS_REFER << 1) - 1)
+#define FS_EXEC LANDLOCK_ACCESS_FS_EXECUTE
+#define FS_ALL  ((LANDLOCK_ACCESS_FS_REFER << 1) - 1)
 
 struct ruleset_attr {
     uint64_t fs, net; /* struct landlock_ruleset_attr as of ABI 4 */
@@ -87,6 +88,16 @@ static const struct {
             SCMP_SYS(pwrite64), SCMP_SYS(preadv), SCMP_SYS(pwritev),
             SCMP_SYS(preadv2), SCMP_SYS(pwritev2), SCMP_SYS(sendfile),
             SCMP_SYS(copy_file_range), SCMP_SYS(flock) } },
+    { NR_PROMISE_READ,
+        { SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(statx), SCMP_SYS(statfs),
+            SCMP_SYS(fstatfs), SCMP_SYS(access), SCMP_SYS(faccessat),
+            SCMP_SYS(faccessat2), SCMP_SYS(readlink), SCMP_SYS(readlinkat),
+            SCMP_SYS(getcwd), SCMP_SYS(getdents64), SCMP_SYS(fadvise64),
+            SCMP_SYS(pread64), SCMP_SYS(preadv) } },
+    /* What the loader of programs and libc's start need. */
+    { NR_PROMISE_EXEC,
+        { SCMP_SYS(execve), SCMP_SYS(arch_prctl), SCMP_SYS(set_tid_address),
+            SCMP_SYS(set_robust_list), SCMP_SYS(rseq) } },
     { NR_PROMISE_INOTIFY,
         { SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch),
             SCMP_SYS(inotify_rm_watch) } },
@@ -159,6 +170,7 @@ confine_files(const struct nr_sandbox *sb, int abi, struct nr_diag *d)
     uint64_t fs = FS_ALL | (abi >= ABI_TRUNCATE ? ACCESS_FS_TRUNCATE : 0);
     struct ruleset_attr attr = { .fs = fs };
     size_t size = abi >= ABI_NET ? sizeof(attr) : sizeof(attr.fs);
+    uint64_t exec = sb->promises & NR_PROMISE_EXEC ? FS_EXEC : 0;
     enum nr_err err;
     int fd;
 
@@ -168,7 +180,8 @@ confine_files(const struct nr_sandbox *sb, int abi, struct nr_diag *d)
     fd = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
     if (fd < 0)
         return nr_fail_sys(d, "sandbox: landlock_create_ruleset");
-    err = allow_below(fd, sb->read, FS_READ & fs, FS_READ_FILE, d);
+    err = allow_below(fd, sb->read, (FS_READ | exec) & fs, FS_READ_FILE | exec,
+        d);
     if (!err)
         err = allow_below(fd, sb->write, FS_WRITE & fs, FS_WRITE_FILE & fs, d);
     if (!err && syscall(SYS_landlock_restrict_self, fd, 0) != 0)
@@ -191,6 +204,23 @@ allow_sockets(scmp_filter_ctx ctx, int type)
     return rc;
 }
 
+/* open(2) and openat(2) without any flag that writes or makes. */
+static int
+allow_open_to_read(scmp_filter_ctx ctx)
+{
+    const scmp_datum_t mask = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND |
+        (O_TMPFILE & ~O_DIRECTORY);
+    int rc = 0;
+
+    if (SCMP_SYS(open) > 0)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(open), 1,
+            SCMP_A1(SCMP_CMP_MASKED_EQ, mask, O_RDONLY));
+    if (rc == 0)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+            SCMP_A2(SCMP_CMP_MASKED_EQ, mask, O_RDONLY));
+    return rc;
+}
+
 static int
 allow_partly(scmp_filter_ctx ctx, unsigned promises)
 {
@@ -209,6 +239,8 @@ allow_partly(scmp_filter_ctx ctx, unsigned promises)
     if (rc == 0 && promises & NR_PROMISE_RECEIVE)
         rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 2,
             SCMP_A4(SCMP_CMP_EQ, 0), SCMP_A5(SCMP_CMP_EQ, 0));
+    if (rc == 0 && promises & NR_PROMISE_READ && !(promises & NR_PROMISE_FILE))
+        rc = allow_open_to_read(ctx);
     /* Flags of clone3 lie in memory, where seccomp cannot look: libc falls
      * back to clone, whose flags tell a thread from a process. */
     if (rc == 0)

@@ -29,11 +29,14 @@ enum nr_promise {
     NR_PROMISE_RECEIVE = 1 << 8, /* on sockets bound before: accept, receive,
                                     answer the peer of a connection; no word
                                     to an address of one's own choice */
+    NR_PROMISE_READ = 1 << 9,    /* files, opened for reading only */
+    NR_PROMISE_EXEC = 1 << 10,    /* become a program that may be read */
 };
 
 /*
  * What the processes of noroshi promise (design of processes, noroshi(1)).
- * No promise of any profile includes exec, ptrace, mount or raw sockets.
+ * No promise of any profile includes ptrace, mount or raw sockets; exec only
+ * the last one's, which then is the other program's for good.
  */
 #define NR_SANDBOX_KEEPER                                     \
     (NR_PROMISE_STDIO | NR_PROMISE_THREAD | NR_PROMISE_FILE | \
@@ -50,13 +53,16 @@ enum nr_promise {
 #define NR_SANDBOX_SUPERVISOR                                      \
     (NR_SANDBOX_KEEPER | NR_SANDBOX_COURIER | NR_PROMISE_RESOLVE | \
         NR_PROMISE_CHILD)
+/* A converter of documents: seccomp alone keeps it from writing any file. */
+#define NR_SANDBOX_CONVERTER \
+    (NR_PROMISE_STDIO | NR_PROMISE_READ | NR_PROMISE_EXEC)
 
 struct nr_sandbox {
     unsigned promises; /* bits of enum nr_promise */
     /* Files and directories, NULL-terminated lists; a list may be NULL.
      * A directory stands for all below it. A path that does not exist is
      * passed over: there is nothing to allow. */
-    const char *const *read;
+    const char *const *read; /* with NR_PROMISE_EXEC: and execute */
     const char *const *write; /* read, write, make, remove and rename */
     /* Carry on with seccomp alone where the kernel has no Landlock: every
      * file of the user is then open to the process. Only by the operator's

@@ -1,0 +1,312 @@
+#include "extract/extract.h"
+
+#include "base/buf.h"
+#include "base/num.h"
+#include "extract/row.h"
+#include "extract/unique.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TLDS_CACHED ((size_t)1 << 10) /* places; a power of 2 */
+#define TLD_SHORT   ((size_t)8)       /* octets of a name that is cached */
+#define LOOK_AHEAD  ((size_t)16)      /* tokens whose places are fetched */
+#define PATHS_MAX   ((size_t)1 << 30) /* octets of the names of all files */
+
+/* Longest suffixes that exist are few: ask for each of them once. */
+struct tld {
+    uint64_t name; /* its octets; 0: empty */
+    bool exists;
+};
+
+struct nr_extract {
+    struct nr_extract_options o;
+    struct nr_row row;
+    uint64_t piece_at; /* octets of the first line in earlier pieces */
+    struct tld tlds[TLDS_CACHED];
+
+    struct nr_unique *unique; /* NULL unless o.unique */
+    struct nr_buf names;      /* of the files, each with its NUL */
+    size_t *name_at;          /* owned; n_files in use */
+    uint32_t n_files, cap_files;
+    uint32_t *hashes; /* owned; of the tokens of a block */
+    size_t cap_hashes;
+};
+
+enum nr_err
+nr_extract_create(const struct nr_extract_options *o,
+    struct nr_extract_sink sink, const struct nr_env *env,
+    struct nr_extract **out, struct nr_diag *d)
+{
+    struct nr_extract *x;
+    uint64_t seed = 0;
+
+    if (o->context > NR_EXTRACT_CONTEXT)
+        return nr_fail(d, NR_ELIMIT, 0,
+            "extract: at most 4096 octets of context on either side");
+    if (o->unique && (o->offset || o->context > 0 || o->whole_line))
+        return nr_fail(d, NR_ELIMIT, 0,
+            "extract: a distinct value has no offset and no context; "
+            "ask for them without --unique");
+    if (o->unique && env->random(env->ctx, &seed, sizeof(seed)) != NR_OK)
+        return nr_fail_sys(d, "extract: no random octets");
+    x = calloc(1, sizeof(*x));
+    if (!x)
+        return nr_fail(d, NR_ENOMEM, 0, "extract: out of memory");
+    x->o = *o;
+    if (x->o.memory == 0)
+        x->o.memory = NR_EXTRACT_MEMORY;
+    nr_buf_init(&x->names, PATHS_MAX);
+    if (o->unique)
+        x->unique = nr_unique_create(x->o.memory, seed);
+    if (nr_row_init(&x->row, &x->o, sink) != NR_OK ||
+        (o->unique && !x->unique)) {
+        nr_extract_destroy(x);
+        return nr_fail(d, NR_ENOMEM, 0, "extract: out of memory");
+    }
+    *out = x;
+    return NR_OK;
+}
+
+void
+nr_extract_destroy(struct nr_extract *x)
+{
+    if (!x)
+        return;
+    nr_row_fini(&x->row);
+    nr_unique_destroy(x->unique);
+    nr_buf_fini(&x->names);
+    free(x->name_at);
+    free(x->hashes);
+    free(x);
+}
+
+enum nr_err
+nr_extract_file(struct nr_extract *x, const char *name, struct nr_diag *d)
+{
+    struct nr_bytes text = { (const uint8_t *)name, strlen(name) };
+
+    x->piece_at = 0;
+    if (!x->unique)
+        return nr_row_file(&x->row, text, d);
+    if (x->n_files == NR_EXTRACT_FILES)
+        return nr_fail_name(d, NR_ELIMIT, "extract: more than 1048576 files",
+            name);
+    if (x->n_files == x->cap_files) {
+        uint32_t cap = x->cap_files ? x->cap_files * 2 : 64;
+        size_t *v = realloc(x->name_at, cap * sizeof(*v));
+
+        if (!v)
+            return nr_fail(d, NR_ENOMEM, 0, "extract: out of memory");
+        x->name_at = v;
+        x->cap_files = cap;
+    }
+    x->name_at[x->n_files++] = x->names.n;
+    nr_buf_put(&x->names, text);
+    nr_buf_put_c(&x->names, '\0');
+    return x->names.err == NR_OK
+        ? NR_OK
+        : nr_fail(d, x->names.err, 0, "extract: too many names of files");
+}
+
+/* Does the last label of NAME exist as a top-level domain? */
+static bool
+has_known_tld(struct nr_extract *x, struct nr_bytes name)
+{
+    const uint8_t *end = name.p + name.n;
+    uint64_t label = 0;
+    struct tld *t;
+    size_t n = 0;
+
+    while (n < name.n && n < TLD_SHORT && end[-1 - (ptrdiff_t)n] != '.') {
+        label = label << 8 | end[-1 - (ptrdiff_t)n];
+        n++;
+    }
+    if (n == 0 || n == name.n || end[-1 - (ptrdiff_t)n] != '.')
+        return nr_domain_has_known_tld(name);
+    t = &x->tlds[(label * UINT64_C(0x9e3779b97f4a7c15)) >> 32 &
+        (TLDS_CACHED - 1)];
+    if (t->name != label)
+        *t = (struct tld){ label, nr_domain_has_known_tld(name) };
+    return t->exists;
+}
+
+/* Is the next token another, inner reading of this one? */
+static bool
+is_outer_reading(const struct nr_tokens *t, size_t i)
+{
+    const struct nr_token *a = &t->v[i], *b = a + 1;
+
+    return i + 1 < t->n && a->kind == b->kind && a->line == b->line &&
+        b->at >= a->at && b->at + b->len <= a->at + a->len &&
+        (b->at == a->at || b->at + b->len == a->at + a->len);
+}
+
+static bool
+is_wanted(struct nr_extract *x, const struct nr_tokens *t, size_t i)
+{
+    const struct nr_token *k = &t->v[i];
+
+    return (x->o.kinds >> k->kind & 1) && !is_outer_reading(t, i) &&
+        (k->kind != NR_KIND_DOMAIN || has_known_tld(x, nr_token_key(t, k)));
+}
+
+/* The whole line that token K stands in, without its end. */
+static struct nr_bytes
+line_of(const struct nr_block *b, const struct nr_tokens *t,
+    const struct nr_token *k)
+{
+    size_t at = t->line_at[k->line];
+    size_t end = k->line + 1 < t->n_lines ? t->line_at[k->line + 1] : b->text.n;
+
+    if (end > at && b->text.p[end - 1] == '\n')
+        end--;
+    if (end > at && b->text.p[end - 1] == '\r')
+        end--;
+    return nr_bytes_sub(b->text, at, end);
+}
+
+/* What of LINE, with the text at [AT, END), is shown as its context. Nothing
+ * begins or ends within a UTF-8 character. */
+static struct nr_bytes
+context_of(const struct nr_extract_options *o, struct nr_bytes line, size_t at,
+    size_t end)
+{
+    size_t from = at > o->context ? at - o->context : 0;
+    size_t to = line.n - end > o->context ? end + o->context : line.n;
+
+    if (o->whole_line)
+        return line;
+    while (from > 0 && from < at && (line.p[from] & 0xc0) == 0x80)
+        from++;
+    while (to < line.n && to > end && (line.p[to] & 0xc0) == 0x80)
+        to--;
+    return nr_bytes_sub(line, from, to);
+}
+
+static void
+locate(const struct nr_extract *x, const struct nr_block *b,
+    const struct nr_tokens *t, const struct nr_token *k, struct nr_place *out)
+{
+    size_t start = t->line_at[k->line];
+
+    out->line = b->first_line + k->line;
+    out->column = k->at - start + 1 + (k->line == 0 ? x->piece_at : 0);
+    out->offset = b->at + k->at;
+    if (x->o.whole_line || x->o.context > 0) {
+        struct nr_bytes line = line_of(b, t, k);
+        size_t end = nr_min(k->at + k->len - start, line.n);
+
+        out->context = context_of(&x->o, line, nr_min(k->at - start, end), end);
+    }
+}
+
+static enum nr_err
+rows(struct nr_extract *x, const struct nr_block *b, const struct nr_tokens *t,
+    struct nr_diag *d)
+{
+    enum nr_err err = NR_OK;
+
+    for (size_t i = 0; i < t->n && !err; i++) {
+        const struct nr_token *k = &t->v[i];
+        struct nr_place place = { 0 };
+
+        if (!is_wanted(x, t, i))
+            continue;
+        locate(x, b, t, k, &place);
+        err = nr_row_put(&x->row, k->kind, nr_token_key(t, k), &place, d);
+    }
+    return err;
+}
+
+static enum nr_err
+count(struct nr_extract *x, const struct nr_block *b, const struct nr_tokens *t,
+    struct nr_diag *d)
+{
+    size_t ahead = 0;
+
+    if (t->n > x->cap_hashes) {
+        uint32_t *v = realloc(x->hashes, t->n * sizeof(*v));
+
+        if (!v)
+            return nr_fail(d, NR_ENOMEM, 0, "extract: out of memory");
+        x->hashes = v;
+        x->cap_hashes = t->n;
+    }
+    for (size_t i = 0; i < t->n; i++) {
+        const struct nr_token *k = &t->v[i];
+        enum nr_err err;
+
+        for (; ahead < t->n && ahead < i + LOOK_AHEAD; ahead++) {
+            const struct nr_token *a = &t->v[ahead];
+
+            if (!(x->o.kinds >> a->kind & 1))
+                continue;
+            x->hashes[ahead] = nr_unique_hash(x->unique, a->kind,
+                nr_token_key(t, a));
+            nr_unique_prefetch(x->unique, x->hashes[ahead]);
+        }
+        if (!is_wanted(x, t, i))
+            continue;
+        err = nr_unique_add(x->unique, x->hashes[i], k->kind,
+            nr_token_key(t, k), x->n_files - 1, b->first_line + k->line);
+        if (err == NR_ELIMIT)
+            return nr_fail(d, err, 0,
+                "extract: too many distinct values for --memory; give it "
+                "more, or choose --kinds");
+        if (err)
+            return nr_fail(d, err, 0, "extract: out of memory");
+    }
+    return NR_OK;
+}
+
+enum nr_err
+nr_extract_tokens(struct nr_extract *x, const struct nr_block *b,
+    const struct nr_tokens *t, struct nr_diag *d)
+{
+    enum nr_err err;
+
+    if (!b->continues)
+        x->piece_at = 0;
+    err = x->unique ? count(x, b, t, d) : rows(x, b, t, d);
+    x->piece_at += b->text.n;
+    return err;
+}
+
+static enum nr_err
+unique_rows(struct nr_extract *x, struct nr_diag *d)
+{
+    static const enum nr_unique_order orders[] = {
+        [NR_SORT_COUNT] = NR_UNIQUE_BY_COUNT,
+        [NR_SORT_VALUE] = NR_UNIQUE_BY_VALUE,
+        [NR_SORT_FIRST] = NR_UNIQUE_BY_FIRST,
+    };
+    enum nr_err err = nr_unique_sort(x->unique, orders[x->o.sort]);
+    uint32_t file = UINT32_MAX;
+
+    if (err)
+        return nr_fail(d, err, 0, "extract: out of memory");
+    for (uint32_t i = 0; i < nr_unique_n(x->unique) && !err; i++) {
+        struct nr_unique_value v = nr_unique_at(x->unique, i);
+        struct nr_place place = { .line = v.line, .count = v.count };
+
+        if (v.file != file) {
+            const char *name = (const char *)x->names.p + x->name_at[v.file];
+
+            file = v.file;
+            err = nr_row_file(&x->row,
+                (struct nr_bytes){ (const uint8_t *)name, strlen(name) }, d);
+        }
+        if (!err)
+            err = nr_row_put(&x->row, v.kind, v.key, &place, d);
+    }
+    return err;
+}
+
+enum nr_err
+nr_extract_finish(struct nr_extract *x, struct nr_diag *d)
+{
+    enum nr_err err = x->unique ? unique_rows(x, d) : NR_OK;
+
+    return err ? err : nr_row_flush(&x->row, d);
+}
