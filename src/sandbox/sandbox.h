@@ -30,7 +30,7 @@ enum nr_promise {
                                     answer the peer of a connection; no word
                                     to an address of one's own choice */
     NR_PROMISE_READ = 1 << 9,    /* files, opened for reading only */
-    NR_PROMISE_EXEC = 1 << 10,    /* become a program that may be read */
+    NR_PROMISE_EXEC = 1 << 10,   /* become a program that may be read */
 };
 
 /*
@@ -62,7 +62,7 @@ struct nr_sandbox {
     /* Files and directories, NULL-terminated lists; a list may be NULL.
      * A directory stands for all below it. A path that does not exist is
      * passed over: there is nothing to allow. */
-    const char *const *read; /* with NR_PROMISE_EXEC: and execute */
+    const char *const *read;  /* with NR_PROMISE_EXEC: and execute */
     const char *const *write; /* read, write, make, remove and rename */
     /* Carry on with seccomp alone where the kernel has no Landlock: every
      * file of the user is then open to the process. Only by the operator's
