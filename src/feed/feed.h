@@ -51,7 +51,7 @@ const char *nr_feed_format_name(enum nr_feed_format f);
 
 struct nr_feed_conf {
     const struct nr_warnlists *warn; /* borrowed; NULL: nothing is flagged */
-    uint64_t seed; /* of hash tables: random, or a constant in tests */
+    uint64_t seed[2]; /* of hashes: random, or a constant in tests */
 };
 
 struct nr_feed;

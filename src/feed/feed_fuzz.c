@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct nr_feed_conf conf = { .seed = 1 };
+    const struct nr_feed_conf conf = { .seed = { 1 } };
     struct nr_feed *f = nr_feed_create(&conf);
     uint8_t *copy = malloc(size); /* exact size: ASan sees one octet past */
     struct nr_feed_stats st;

@@ -13,7 +13,7 @@
 static struct nr_feed *
 feed(void)
 {
-    const struct nr_feed_conf conf = { .seed = 1 };
+    const struct nr_feed_conf conf = { .seed = { 1 } };
     struct nr_feed *f = nr_feed_create(&conf);
 
     assert_non_null(f);
@@ -421,7 +421,7 @@ test_flagged(void **state)
         "{\"name\":\"Test\",\"type\":\"hostname\",\"list\":[\"harmless."
         "example\"],\"matching_attributes\":[\"domain\",\"hostname\",\"url\"]}";
     char dir[] = "/tmp/feed-test-XXXXXX", path[NR_PATH_MAX];
-    struct nr_feed_conf conf = { .seed = 1 };
+    struct nr_feed_conf conf = { .seed = { 1 } };
     struct nr_warnlists *w;
     struct nr_watchlist *l;
     struct nr_feed_stats st;
@@ -462,7 +462,7 @@ test_flagged(void **state)
 static void
 test_load_list(void **state)
 {
-    const struct nr_feed_conf conf = { .seed = 1 };
+    const struct nr_feed_conf conf = { .seed = { 1 } };
     char dir[] = "/tmp/feed-test-XXXXXX";
     char compiled[NR_PATH_MAX], text[NR_PATH_MAX], empty[NR_PATH_MAX];
     const char *paths[] = { compiled, text };

@@ -158,7 +158,7 @@ nr_feed_json(struct nr_feed *f, struct nr_bytes in, enum nr_feed_format format,
 
     (void)format; /* every object says itself what it is */
     nr_arena_init(&s.names, NAMES_MEMORY);
-    nr_table_init(&s.by_id, f->conf.seed);
+    nr_table_init(&s.by_id, f->conf.seed[0]);
     err = walk(&s, in, d);
     nr_table_fini(&s.by_id);
     nr_arena_fini(&s.names);

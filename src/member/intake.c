@@ -256,10 +256,15 @@ static enum nr_err
 write_watchlist(const struct intake *in, struct nr_diag *d)
 {
     const char *path = NULL;
-    struct nr_watchlist_builder *b = nr_watchlist_builder_create(SEED);
+    struct nr_watchlist_builder *b = NULL;
+    uint64_t key[2];
     enum nr_err err = path_of(in->a, in->ag->home, NR_HOME_WATCHLIST, "hub.nrw",
         &path, d);
 
+    if (!err && in->ag->env->random(in->ag->env->ctx, key, sizeof(key)))
+        err = nr_fail(d, NR_ESYS, 0, "watchlist: no random octets");
+    if (!err)
+        b = nr_watchlist_builder_create(key);
     if (!err && !b)
         err = nr_fail(d, NR_ENOMEM, 0, "watchlist: no memory");
     if (!err)

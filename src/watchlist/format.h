@@ -1,19 +1,27 @@
 /*
- * The file of a watchlist: "NRWL", version 1.
+ * The file of a watchlist: "NRWL", version 2.
  *
- *     head      128 octets, below
- *     entries   88 octets each, in the order of adding
- *     claims    48 octets each; those of one entry stand together
- *     slots     8 octets each, a power of 2, at least twice the entries: open
- *               addressing with linear probing; the low bits of the hash of
- *               (kind, key) choose the first, the high half is the tag
- *     filter    8 octets each, a power of 2: a blocked Bloom filter of four
- *               bits in one word a key, about 16 bits a key. A miss, which
- *               nearly every token is, costs this one word
- *     text      octets: keys, canonical texts, names; spans may be shared
+ *     head      below, with its own checksum
+ *     entries   12 octets an indicator, in the order of adding
+ *     keys      canonical keys; the printed text of a value is made from them
+ *     abouts    56 octets: what is said of an indicator; equal ones are shared
+ *     claims    48 octets; those of one about stand together
+ *     strings   UTF-8 of claims and warnings; shared
+ *     slots, filter, nets
+ *               what the sieve reads (observable/sieve.h); the slots answer
+ *               exact look-ups, too: no run of used ones is longer than
+ *               NR_WATCHLIST_PROBES
+ *     dead      of a delta: 4 octets each, ascending: the indicators below it
+ *               that it removes or puts in a new form
+ *     sums      8 octets a page of 64 KiB, counted from the head's end
  *
- * Sections start at multiples of 8. Ranges (CIDR) are entries under their
+ * Sections start at multiples of 64. Ranges (CIDR) are entries under their
  * masked address and length; a look-up asks once for every length in use.
+ *
+ * An indicator's number is its place in the base, or behind all that stand in
+ * the layers below its delta. A delta names by checksum the file it stands on,
+ * and by that the whole stack: one left over from another stack is ignored.
+ *
  * Numbers are those of the machine; `endian` tells another order, which is
  * refused: a list is compiled where it is used.
  */
@@ -25,35 +33,67 @@
 
 #include <stdint.h>
 
-#define NR_WL_VERSION 1
+#define NR_WL_VERSION 2
 #define NR_WL_ENDIAN  0x4e524c31u
+#define NR_WL_ALIGN   ((size_t)64)
+#define NR_WL_PAGE    ((size_t)1 << 16)
 
 struct nr_wl_section {
     uint64_t at, n; /* offset in octets; elements */
 };
 
+enum nr_wl_part {
+    NR_WL_ENTRIES,
+    NR_WL_KEYS,
+    NR_WL_ABOUTS,
+    NR_WL_CLAIMS,
+    NR_WL_STRINGS,
+    NR_WL_SLOTS,
+    NR_WL_FILTER,
+    NR_WL_NETS,
+    NR_WL_DEAD,
+    NR_WL_SUMS,
+    NR_WL_PARTS_USED,
+    NR_WL_PARTS = 16, /* room for more */
+};
+
 struct nr_wl_head {
     char magic[4]; /* "NRWL" */
     uint16_t version, head_n;
-    uint32_t endian, zero;
-    uint64_t size;     /* octets of the file */
-    uint64_t checksum; /* nr_wl_checksum(), this field taken as 0 */
+    uint32_t endian, level; /* 0: a base; 1..3: a delta */
+    uint64_t size;          /* octets of the file */
+    uint64_t checksum;      /* of this head, this field taken as 0 */
+    uint64_t sums;          /* of the table of checksums */
     int64_t created_s;
-    uint64_t seed; /* of the hashes */
-    struct nr_wl_section entries, claims, slots, filter, text;
+    struct nr_sieve_key key; /* of the hashes */
+    uint64_t warned;         /* version of the warninglists; 0: none */
+    uint64_t below; /* of a delta: checksum of the layer it stands on */
+    uint64_t first; /* of a delta: number of its first indicator */
+    struct nr_sieve_marks marks;
+    struct nr_wl_section parts[NR_WL_PARTS];
+    uint32_t by_kind[32];
 };
 
-_Static_assert(sizeof(struct nr_wl_head) == 128, "head");
+_Static_assert(sizeof(struct nr_wl_head) % 64 == 0, "head");
 
 struct nr_wl_entry {
-    uint64_t key_at, value_at, warn_at, claim_at;
-    int64_t valid_from_s, valid_until_s, first_seen_s, last_seen_s;
-    uint32_t key_n, value_n, warn_n, claim_n;
-    uint8_t kind, tlp, pap, role;
-    uint32_t zero;
+    uint32_t key_at; /* low 32 bits of 40 */
+    uint16_t key_n;
+    uint8_t key_at_high;
+    uint8_t kind;
+    uint32_t about;
 };
 
-_Static_assert(sizeof(struct nr_wl_entry) == 88, "entry");
+_Static_assert(sizeof(struct nr_wl_entry) == 12, "entry");
+
+struct nr_wl_about {
+    int64_t valid_from_s, valid_until_s, first_seen_s, last_seen_s;
+    uint64_t warn_at;
+    uint32_t warn_n, claim_at, claim_n;
+    uint8_t tlp, pap, role, zero;
+};
+
+_Static_assert(sizeof(struct nr_wl_about) == 56, "about");
 
 struct nr_wl_claim {
     uint64_t id_at, source_at, reference_at;
@@ -63,36 +103,21 @@ struct nr_wl_claim {
 
 _Static_assert(sizeof(struct nr_wl_claim) == 48, "claim");
 
-struct nr_wl_slot {
-    uint32_t tag, index; /* index + 1; 0: empty */
-};
-
 static inline uint64_t
-nr_wl_hash(uint64_t seed, unsigned kind, struct nr_bytes key)
+nr_wl_key_at(const struct nr_wl_entry *e)
 {
-    return nr_xxh64(key, seed ^ (kind + 1) * UINT64_C(0x9e3779b97f4a7c15));
+    return (uint64_t)e->key_at_high << 32 | e->key_at;
 }
 
-/* The four bits of a hash in its filter word. */
+/* Of a head; its own field counts as 0. */
 static inline uint64_t
-nr_wl_filter_bits(uint64_t h)
+nr_wl_checksum(const struct nr_wl_head *head)
 {
-    return UINT64_C(1) << (h >> 40 & 63) | UINT64_C(1) << (h >> 46 & 63) |
-        UINT64_C(1) << (h >> 52 & 63) | UINT64_C(1) << (h >> 58);
-}
+    struct nr_wl_head h = *head;
 
-/* Of the whole file FILE (at least a head long). */
-static inline uint64_t
-nr_wl_checksum(struct nr_bytes file)
-{
-    struct nr_wl_head head;
-    uint64_t sum;
-
-    memcpy(&head, file.p, sizeof(head));
-    head.checksum = 0;
-    sum = nr_xxh64((struct nr_bytes){ (const uint8_t *)&head, sizeof(head) },
-        0);
-    return nr_xxh64(nr_bytes_sub(file, sizeof(head), file.n), sum);
+    h.checksum = 0;
+    return nr_xxh64((struct nr_bytes){ (const uint8_t *)&h, sizeof(h) },
+        NR_WL_VERSION);
 }
 
 #endif

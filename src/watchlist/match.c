@@ -20,6 +20,29 @@ nr_matches_fini(struct nr_matches *m)
     *m = (struct nr_matches){ 0 };
 }
 
+_Static_assert(NR_WL_LAYERS <= NR_SIEVE_SETS_MAX, "a set a layer");
+
+void
+nr_watchlist_sieve(const struct nr_watchlist *w,
+    struct nr_sieve_set sets[NR_SIEVE_SETS_MAX], size_t *n)
+{
+    *n = w->n_layers;
+    for (size_t i = 0; i < *n; i++) {
+        const struct nr_wl_layer *l = &w->layers[i];
+
+        sets[i] = (struct nr_sieve_set){
+            .key = l->head->key,
+            .marks = l->head->marks,
+            .filter = l->filter,
+            .slots = l->slots,
+            .nets = l->nets,
+            .filter_n = l->n_words,
+            .slots_n = l->n_slots,
+            .nets_n = l->n_nets,
+        };
+    }
+}
+
 struct match {
     const struct nr_watchlist *w;
     struct nr_matches *out;

@@ -1,18 +1,12 @@
-/* An open watchlist: checked whole, then read without further checks. */
-#include "watchlist/watchlist.h"
-
-#include "base/date.h"
-#include "base/file.h"
-#include "watchlist/format.h"
+/* What an open list says. Every number that comes from its files is checked
+ * here, where it is used. */
 #include "watchlist/list.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include "base/date.h"
+#include "base/num.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 bool
 nr_watchlist_is_one(struct nr_bytes head)
@@ -20,246 +14,288 @@ nr_watchlist_is_one(struct nr_bytes head)
     return nr_bytes_starts(head, NR_BYTES("NRWL"));
 }
 
-/* --- checking --- */
+/* --- pages --- */
 
-/* One section: inside the file, aligned. */
-static bool
-section_fits(const struct nr_wl_section *s, size_t each, size_t size)
-{
-    return s->at >= sizeof(struct nr_wl_head) && s->at % 8 == 0 &&
-        s->at <= size && s->n <= (size - s->at) / each;
-}
+enum page { PAGE_UNKNOWN = 0, PAGE_WHOLE = 1, PAGE_DAMAGED = 2 };
 
 static bool
-is_power_of_2(uint64_t n)
+page_is_whole(const struct nr_wl_layer *l, size_t page)
 {
-    return n > 0 && (n & (n - 1)) == 0;
+    uint8_t known = atomic_load_explicit(&l->checked[page],
+        memory_order_relaxed);
+    size_t at = sizeof(*l->head) + page * NR_WL_PAGE;
+    size_t end = nr_min(at + NR_WL_PAGE, l->head->parts[NR_WL_SUMS].at);
+
+    if (known == PAGE_UNKNOWN) {
+        known = nr_xxh64(nr_bytes_sub(l->file, at, end), 0) == l->sums[page]
+            ? PAGE_WHOLE
+            : PAGE_DAMAGED;
+        atomic_store_explicit(&l->checked[page], known, memory_order_relaxed);
+    }
+    return known == PAGE_WHOLE;
 }
 
-static enum nr_err
-check_head(struct nr_bytes in, struct nr_diag *d)
+bool
+nr_wl_is_whole(const struct nr_wl_layer *l, const void *p, size_t n)
 {
-    struct nr_wl_head h;
+    size_t at = (size_t)((const uint8_t *)p - l->file.p) - sizeof(*l->head);
+    bool whole = true;
 
-    if (!nr_watchlist_is_one(in))
-        return nr_fail(d, NR_EFORMAT, 0, "watchlist: not a compiled list");
-    if (in.n < sizeof(h))
-        return nr_fail(d, NR_ETRUNC, in.n, "watchlist: ends in its head");
-    memcpy(&h, in.p, sizeof(h));
-    if (h.endian != NR_WL_ENDIAN)
-        return nr_fail(d, NR_EFORMAT, 8,
-            "watchlist: compiled on a machine of another byte order; compile "
-            "it here");
-    if (h.version != NR_WL_VERSION || h.head_n != sizeof(h))
-        return nr_fail(d, NR_EFORMAT, 4,
-            "watchlist: of another version; compile it again");
-    if (h.size > in.n)
-        return nr_fail(d, NR_ETRUNC, in.n, "watchlist: shorter than written");
-    if (h.size != in.n)
-        return nr_fail(d, NR_EDAMAGED, 16, "watchlist: longer than written");
-    if (nr_wl_checksum(in) != h.checksum)
-        return nr_fail(d, NR_EDAMAGED, 24,
-            "watchlist: checksum does not hold; compile it again");
-    if (!section_fits(&h.entries, sizeof(struct nr_wl_entry), in.n) ||
-        !section_fits(&h.claims, sizeof(struct nr_wl_claim), in.n) ||
-        !section_fits(&h.slots, sizeof(struct nr_wl_slot), in.n) ||
-        !section_fits(&h.filter, 8, in.n) || !section_fits(&h.text, 1, in.n) ||
-        h.entries.n > NR_WATCHLIST_MAX || !is_power_of_2(h.slots.n) ||
-        h.slots.n < 2 * h.entries.n || !is_power_of_2(h.filter.n))
-        return nr_fail(d, NR_EDAMAGED, 48, "watchlist: sections do not fit");
-    return NR_OK;
+    if (n == 0)
+        return true;
+    for (size_t i = at / NR_WL_PAGE; i <= (at + n - 1) / NR_WL_PAGE; i++)
+        whole = page_is_whole(l, i) && whole;
+    return whole;
 }
 
-/* A span of the text section; UTF-8 where TEXT. */
-static bool
-span_fits(const struct nr_watchlist *w, uint64_t at, uint64_t n, bool text)
-{
-    struct nr_bytes b;
+/* --- records --- */
 
-    if (at > w->text.n || n > w->text.n - at)
+bool
+nr_wl_entry(const struct nr_wl_layer *l, size_t i, struct nr_wl_entry *e,
+    struct nr_bytes *key)
+{
+    uint64_t at;
+
+    *e = l->entries[i];
+    at = nr_wl_key_at(e);
+    if (at > l->keys.n || e->key_n > l->keys.n - at)
         return false;
-    b = nr_bytes_sub(w->text, at, at + n);
-    return !text || nr_utf8_valid_len(b) == b.n;
+    *key = nr_bytes_sub(l->keys, at, at + e->key_n);
+    return true;
+}
+
+struct nr_str
+nr_wl_string(const struct nr_wl_layer *l, uint64_t at, uint64_t n)
+{
+    struct nr_str s = { "", 0 };
+
+    if (at > l->strings.n || n > l->strings.n - at || n == 0 ||
+        !nr_wl_is_whole(l, l->strings.p + at, n) ||
+        !nr_str_from_utf8(nr_bytes_sub(l->strings, at, at + n), &s))
+        return (struct nr_str){ "", 0 };
+    return s;
+}
+
+const struct nr_wl_about *
+nr_wl_about_of(const struct nr_wl_layer *l, const struct nr_wl_entry *e)
+{
+    const struct nr_wl_about *a;
+
+    if (e->about >= l->n_abouts)
+        return NULL;
+    a = &l->abouts[e->about];
+    return nr_wl_is_whole(l, a, sizeof(*a)) && a->claim_n > 0 &&
+            a->claim_n <= l->n_claims && a->claim_at <= l->n_claims - a->claim_n
+        ? a
+        : NULL;
+}
+
+/* --- numbers --- */
+
+/* How many of the dead are below NUMBER. */
+static size_t
+dead_below(const struct nr_watchlist *w, size_t number)
+{
+    size_t lo = 0, hi = w->n_dead;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (w->dead[mid] < number)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
 }
 
 static bool
-entry_fits(const struct nr_watchlist *w, const struct nr_wl_entry *e)
+is_dead(const struct nr_watchlist *w, size_t number)
 {
-    return span_fits(w, e->key_at, e->key_n, false) &&
-        span_fits(w, e->value_at, e->value_n, true) &&
-        span_fits(w, e->warn_at, e->warn_n, true) && e->claim_n > 0 &&
-        e->claim_at <= w->head->claims.n &&
-        e->claim_n <= w->head->claims.n - e->claim_at && e->tlp <= 5 &&
-        e->pap <= 4 && e->role <= NR_ROLE_CONTEXTUAL &&
-        nr_key_is_sound(e->kind,
-            nr_bytes_sub(w->text, e->key_at, e->key_at + e->key_n));
+    size_t at = dead_below(w, number);
+
+    return at < w->n_dead && w->dead[at] == number;
 }
 
-/* What matching asks first: which kinds and prefix lengths are there. */
-static void
-note_kind(struct nr_watchlist *w, const struct nr_wl_entry *e)
+size_t
+nr_wl_index_of(const struct nr_watchlist *w, size_t number)
 {
-    const uint8_t *key = w->text.p + e->key_at;
-
-    w->kinds |= 1u << e->kind;
-    w->unmatched += !nr_kind_is_hot((enum nr_kind)e->kind);
-    if (e->kind == NR_KIND_DOMAIN)
-        w->has_idn = w->has_idn || memmem(key, e->key_n, "xn--", 4) != NULL;
-    if (e->kind == NR_KIND_CIDR4)
-        w->has_len4[key[4]] = true;
-    if (e->kind == NR_KIND_CIDR6)
-        w->has_len6[key[16]] = true;
+    return number - dead_below(w, number);
 }
 
-static enum nr_err
-check_body(struct nr_watchlist *w, struct nr_diag *d)
+size_t
+nr_wl_number_of(const struct nr_watchlist *w, size_t index)
 {
-    size_t used = 0;
+    size_t lo = 0, hi = w->n_dead;
 
-    for (size_t i = 0; i < w->head->entries.n; i++) {
-        if (!entry_fits(w, &w->entries[i]))
-            return nr_fail(d, NR_EDAMAGED,
-                w->head->entries.at + i * sizeof(*w->entries),
-                "watchlist: an entry does not fit");
-        note_kind(w, &w->entries[i]);
-    }
-    for (size_t i = 0; i < w->head->claims.n; i++) {
-        const struct nr_wl_claim *c = &w->claims[i];
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
 
-        if (!span_fits(w, c->id_at, c->id_n, true) ||
-            !span_fits(w, c->source_at, c->source_n, true) ||
-            !span_fits(w, c->reference_at, c->reference_n, true))
-            return nr_fail(d, NR_EDAMAGED, w->head->claims.at + i * sizeof(*c),
-                "watchlist: a claim does not fit");
+        if (w->dead[mid] - mid <= index)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
-    for (size_t i = 0; i < w->head->slots.n; i++) {
-        used += w->slots[i].index > 0;
-        if (w->slots[i].index > w->head->entries.n)
-            return nr_fail(d, NR_EDAMAGED,
-                w->head->slots.at + i * sizeof(*w->slots),
-                "watchlist: a slot points nowhere");
-    }
-    /* an empty slot must remain, or probing would not end */
-    if (used != w->head->entries.n)
-        return nr_fail(d, NR_EDAMAGED, w->head->slots.at,
-            "watchlist: as many slots as entries wanted");
-    return NR_OK;
+    return index + lo;
 }
 
-/* W->file is set; on failure W is closed. */
-static enum nr_err
-adopt(struct nr_watchlist *w, struct nr_watchlist **out, struct nr_diag *d)
+const struct nr_wl_layer *
+nr_wl_layer_of(const struct nr_watchlist *w, size_t *number)
 {
-    enum nr_err err = check_head(w->file, d);
+    size_t i = w->n_layers - 1;
 
-    if (err == NR_OK) {
-        const void *p = w->file.p;
-
-        w->head = p;
-        p = w->file.p + w->head->entries.at;
-        w->entries = p;
-        p = w->file.p + w->head->claims.at;
-        w->claims = p;
-        p = w->file.p + w->head->slots.at;
-        w->slots = p;
-        p = w->file.p + w->head->filter.at;
-        w->filter = p;
-        w->text = (struct nr_bytes){ w->file.p + w->head->text.at,
-            w->head->text.n };
-        err = check_body(w, d);
-    }
-    if (err == NR_OK)
-        *out = w;
-    else
-        nr_watchlist_close(w);
-    return err;
+    while (i > 0 && *number < w->layers[i].first)
+        i--;
+    *number -= w->layers[i].first;
+    return &w->layers[i];
 }
 
-/* --- opening --- */
+/* --- look-up --- */
 
-enum nr_err
-nr_watchlist_decode(struct nr_bytes in, struct nr_watchlist **out,
-    struct nr_diag *d)
+bool
+nr_wl_find_in(const struct nr_wl_layer *l, uint64_t hash, unsigned kind,
+    struct nr_bytes key, size_t *i, size_t *read)
 {
-    struct nr_watchlist *w = calloc(1, sizeof(*w));
-    uint8_t *copy = malloc(in.n ? in.n : 1);
+    struct nr_sieve_find f = nr_sieve_find(l->slots, l->n_slots, hash);
+    size_t left = nr_min(f.left, NR_WATCHLIST_PROBES);
+    bool found = false;
+    uint32_t index;
 
-    if (!w || !copy) {
-        free(w);
-        free(copy);
-        return nr_fail(d, NR_ENOMEM, 0, "watchlist: out of memory");
+    f.left = left;
+    while (!found && nr_sieve_next(l->slots, l->n_slots, &f, &index)) {
+        struct nr_wl_entry e;
+        struct nr_bytes have;
+
+        found = index < l->n && nr_wl_entry(l, index, &e, &have) &&
+            e.kind == kind && nr_bytes_eq(have, key);
+        *i = index;
     }
-    if (in.n > 0)
-        memcpy(copy, in.p, in.n);
-    w->heap = copy;
-    w->file = (struct nr_bytes){ copy, in.n };
-    return adopt(w, out, d);
+    if (read)
+        *read += left - f.left;
+    return found;
 }
 
-static enum nr_err
-map(struct nr_watchlist *w, int fd, const char *path, struct nr_diag *d)
+bool
+nr_wl_find_hashed(const struct nr_watchlist *w, uint64_t hash, unsigned kind,
+    struct nr_bytes key, size_t *number, size_t *read)
 {
-    struct stat st;
-    void *p;
-
-    if (fstat(fd, &st) != 0)
-        return nr_fail_file(d, "watchlist: stat", path);
-    if (!S_ISREG(st.st_mode) || st.st_size <= 0)
-        return nr_fail_name(d, NR_EFORMAT, "watchlist: not a compiled list",
-            path);
-    p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (p == MAP_FAILED)
-        return nr_fail_file(d, "watchlist: map", path);
-    w->mapped = true;
-    w->file = (struct nr_bytes){ p, (size_t)st.st_size };
-    return NR_OK;
+    for (size_t i = w->n_layers; i-- > 0;)
+        if (nr_wl_find_in(&w->layers[i], hash, kind, key, number, read)) {
+            *number += w->layers[i].first;
+            return !is_dead(w, *number);
+        }
+    return false;
 }
 
-enum nr_err
-nr_watchlist_open(const char *path, struct nr_watchlist **out,
-    struct nr_diag *d)
+bool
+nr_wl_find(const struct nr_watchlist *w, unsigned kind, struct nr_bytes key,
+    size_t *number, size_t *read)
 {
-    struct nr_watchlist *w = calloc(1, sizeof(*w));
-    enum nr_err err;
-    int fd;
-
-    if (!w)
-        return nr_fail(d, NR_ENOMEM, 0, "watchlist: out of memory");
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        err = errno == ENOENT
-            ? nr_fail_name(d, NR_ENOTFOUND, "watchlist: no such file", path)
-            : nr_fail_file(d, "watchlist: open", path);
-        nr_watchlist_close(w);
-        return err;
-    }
-    err = map(w, fd, path, d);
-    (void)close(fd);
-    if (err != NR_OK) {
-        nr_watchlist_close(w);
-        return err;
-    }
-    err = adopt(w, out, d);
-    if (err != NR_OK)
-        nr_diag_add_name(d, path);
-    return err;
+    return nr_wl_find_hashed(w,
+        nr_sieve_hash(&w->layers[0].head->key, (enum nr_kind)kind, key), kind,
+        key, number, read);
 }
 
-void
-nr_watchlist_close(struct nr_watchlist *w)
+bool
+nr_watchlist_find(const struct nr_watchlist *w, enum nr_kind kind,
+    struct nr_bytes key, size_t *i)
 {
-    if (!w)
-        return;
-    if (w->mapped) {
-        union {
-            const void *in;
-            void *out;
-        } p = { .in = w->file.p };
+    size_t number;
 
-        (void)munmap(p.out, w->file.n);
+    if (!nr_wl_find(w, (unsigned)kind, key, &number, NULL))
+        return false;
+    *i = nr_wl_index_of(w, number);
+    return true;
+}
+
+/* --- values --- */
+
+/* Kinds whose key is the text of the value. */
+static bool
+is_text(enum nr_kind kind)
+{
+    static const unsigned text = 1u << NR_KIND_DOMAIN | 1u << NR_KIND_URL |
+        1u << NR_KIND_EMAIL | 1u << NR_KIND_WALLET_BTC | 1u << NR_KIND_JA4 |
+        1u << NR_KIND_FILENAME | 1u << NR_KIND_CVE;
+
+    return text >> (unsigned)kind & 1;
+}
+
+/* The text of a value whose key is that text, but for the start of a URL
+ * without scheme. */
+static struct nr_str
+key_text(enum nr_kind kind, struct nr_bytes key)
+{
+    size_t skip = kind == NR_KIND_URL && nr_bytes_starts(key, NR_BYTES("//"))
+        ? 2
+        : 0;
+    struct nr_str s;
+
+    return nr_str_from_utf8(nr_bytes_sub(key, skip, key.n), &s)
+        ? s
+        : (struct nr_str){ "", 0 };
+}
+
+/* Indicator NUMBER, and that it is sound. */
+static bool
+sound_entry(const struct nr_watchlist *w, size_t number,
+    const struct nr_wl_layer **l, struct nr_wl_entry *e, struct nr_bytes *key)
+{
+    *l = nr_wl_layer_of(w, &number);
+    return nr_wl_is_whole(*l, &(*l)->entries[number],
+               sizeof((*l)->entries[number])) &&
+        nr_wl_entry(*l, number, e, key) && nr_wl_is_whole(*l, key->p, key->n) &&
+        nr_key_is_sound(e->kind, *key);
+}
+
+static struct nr_wl_shown *
+show(const struct nr_watchlist *w, size_t first)
+{
+    struct nr_wl_shown *s = NULL;
+    uint32_t at[NR_WL_SHOWN + 1] = { 0 };
+    struct nr_buf text;
+
+    nr_buf_init(&text, NR_WL_SHOWN * NR_KEY_MAX * 4);
+    for (size_t i = 0; i < NR_WL_SHOWN; i++) {
+        const struct nr_wl_layer *l;
+        struct nr_wl_entry e;
+        struct nr_bytes key;
+
+        if (first + i < w->n_all && sound_entry(w, first + i, &l, &e, &key) &&
+            !is_text((enum nr_kind)e.kind))
+            nr_canon_print((enum nr_kind)e.kind, key, &text);
+        at[i + 1] = (uint32_t)text.n;
     }
-    free(w->heap);
-    free(w);
+    if (text.err == NR_OK)
+        s = malloc(sizeof(*s) + text.n);
+    if (s) {
+        memcpy(s->at, at, sizeof(at));
+        if (text.n > 0)
+            memcpy(s->text, text.p, text.n);
+    }
+    nr_buf_fini(&text);
+    return s;
+}
+
+/* The text of a value whose key is no text; made for its neighbours, too, and
+ * kept for the life of W. Empty when there is no memory. */
+static struct nr_str
+shown_text(const struct nr_watchlist *w, size_t number)
+{
+    size_t place = number / NR_WL_SHOWN, i = number % NR_WL_SHOWN;
+    struct nr_wl_shown *s = atomic_load(&w->shown[place]);
+
+    if (!s) {
+        struct nr_wl_shown *other = NULL;
+
+        s = show(w, place * NR_WL_SHOWN);
+        if (s && !atomic_compare_exchange_strong(&w->shown[place], &other, s)) {
+            free(s); /* another thread was faster */
+            s = other;
+        }
+    }
+    return s ? (struct nr_str){ s->text + s->at[i], s->at[i + 1] - s->at[i] }
+             : (struct nr_str){ "", 0 };
 }
 
 /* --- reading --- */
@@ -267,19 +303,25 @@ nr_watchlist_close(struct nr_watchlist *w)
 size_t
 nr_watchlist_count(const struct nr_watchlist *w)
 {
-    return w->head->entries.n;
+    return w->n_all - w->n_dead;
 }
 
 int64_t
 nr_watchlist_created_s(const struct nr_watchlist *w)
 {
-    return w->head->created_s;
+    return w->layers[w->n_layers - 1].head->created_s;
 }
 
 uint64_t
 nr_watchlist_version(const struct nr_watchlist *w)
 {
-    return w->head->checksum;
+    return w->layers[w->n_layers - 1].head->checksum;
+}
+
+uint64_t
+nr_watchlist_warn_version(const struct nr_watchlist *w)
+{
+    return w->layers[0].head->warned;
 }
 
 unsigned
@@ -291,126 +333,107 @@ nr_watchlist_scan_flags(const struct nr_watchlist *w)
 size_t
 nr_watchlist_unmatched_count(const struct nr_watchlist *w)
 {
-    return w->unmatched;
+    struct nr_watchlist_stat st;
+    size_t n = 0;
+
+    nr_watchlist_stat(w, &st);
+    for (unsigned k = 0; k < NR_KINDS; k++)
+        n += nr_kind_is_hot((enum nr_kind)k) ? 0 : st.by_kind[k];
+    return n;
 }
 
-/* Checked to be UTF-8 when opened. */
-static struct nr_str
-text(const struct nr_watchlist *w, uint64_t at, uint32_t n)
+void
+nr_watchlist_stat(const struct nr_watchlist *w, struct nr_watchlist_stat *out)
 {
-    return (struct nr_str){ (const char *)w->text.p + at, n };
+    const struct nr_wl_layer *base = &w->layers[0];
+
+    *out = (struct nr_watchlist_stat){
+        .indicators = nr_watchlist_count(w),
+        .deltas = w->n_layers - 1,
+        .delta_n = w->n_all - base->n,
+        .gone = w->n_dead,
+        .keys = base->keys.n,
+        .entries = base->n * sizeof(*base->entries),
+        .abouts = base->n_abouts * sizeof(*base->abouts) +
+            base->n_claims * sizeof(*base->claims) + base->strings.n,
+        .slots = base->n_slots * sizeof(*base->slots),
+        .sieve = (base->n_words + base->n_nets) * sizeof(uint64_t),
+    };
+    for (size_t i = 0; i < w->n_layers; i++) {
+        out->octets += w->layers[i].file.n;
+        for (size_t k = 0; k < NR_KINDS; k++)
+            out->by_kind[k] += w->layers[i].head->by_kind[k];
+    }
+}
+
+static struct nr_indicator
+damaged(void)
+{
+    struct nr_indicator i = nr_indicator_of(NR_KIND_FILENAME,
+        NR_BYTES(NR_WATCHLIST_DAMAGED));
+
+    i.value = NR_STR(NR_WATCHLIST_DAMAGED);
+    i.n_claims = 1;
+    return i;
+}
+
+static struct nr_claim
+claim_of(const struct nr_wl_layer *l, const struct nr_wl_about *a, size_t k)
+{
+    const struct nr_wl_claim *c = &l->claims[a->claim_at + k];
+
+    if (!nr_wl_is_whole(l, c, sizeof(*c)))
+        return (struct nr_claim){ .date_s = NR_TIME_NONE };
+    return (struct nr_claim){
+        .id = nr_wl_string(l, c->id_at, c->id_n),
+        .source = nr_wl_string(l, c->source_at, c->source_n),
+        .reference = nr_wl_string(l, c->reference_at, c->reference_n),
+        .date_s = c->date_s,
+    };
 }
 
 struct nr_claim
 nr_watchlist_claim(const struct nr_watchlist *w, size_t i, size_t k)
 {
-    const struct nr_wl_claim *c = &w->claims[w->entries[i].claim_at + k];
+    const struct nr_wl_layer *l;
+    const struct nr_wl_about *a = NULL;
+    struct nr_wl_entry e;
+    struct nr_bytes key;
 
-    return (struct nr_claim){
-        .id = text(w, c->id_at, c->id_n),
-        .source = text(w, c->source_at, c->source_n),
-        .reference = text(w, c->reference_at, c->reference_n),
-        .date_s = c->date_s,
-    };
+    if (sound_entry(w, nr_wl_number_of(w, i), &l, &e, &key))
+        a = nr_wl_about_of(l, &e);
+    return a && k < a->claim_n ? claim_of(l, a, k)
+                               : (struct nr_claim){ .date_s = NR_TIME_NONE };
 }
 
 struct nr_indicator
 nr_watchlist_get(const struct nr_watchlist *w, size_t i)
 {
-    const struct nr_wl_entry *e = &w->entries[i];
+    size_t number = nr_wl_number_of(w, i);
+    const struct nr_wl_layer *l;
+    const struct nr_wl_about *a = NULL;
+    struct nr_wl_entry e;
+    struct nr_bytes key;
+    enum nr_kind kind;
 
-    return (struct nr_indicator){
-        .kind = (enum nr_kind)e->kind,
-        .key = nr_bytes_sub(w->text, e->key_at, e->key_at + e->key_n),
-        .value = text(w, e->value_at, e->value_n),
-        .said = nr_watchlist_claim(w, i, 0),
-        .n_claims = e->claim_n,
-        .valid_from_s = e->valid_from_s,
-        .valid_until_s = e->valid_until_s,
-        .first_seen_s = e->first_seen_s,
-        .last_seen_s = e->last_seen_s,
-        .tlp = e->tlp,
-        .pap = e->pap,
-        .role = e->role,
-        .warn = text(w, e->warn_at, e->warn_n),
-    };
-}
-
-bool
-nr_watchlist_find(const struct nr_watchlist *w, enum nr_kind kind,
-    struct nr_bytes key, size_t *i)
-{
-    uint64_t h = nr_wl_hash(w->head->seed, (unsigned)kind, key);
-    uint64_t bits = nr_wl_filter_bits(h), mask = w->head->slots.n - 1;
-
-    if ((w->filter[h & (w->head->filter.n - 1)] & bits) != bits)
-        return false;
-    for (uint64_t s = h & mask;; s = (s + 1) & mask) {
-        const struct nr_wl_entry *e;
-
-        if (w->slots[s].index == 0)
-            return false;
-        if (w->slots[s].tag != (uint32_t)(h >> 32))
-            continue;
-        e = &w->entries[w->slots[s].index - 1];
-        if (e->kind == (unsigned)kind && e->key_n == key.n &&
-            memcmp(w->text.p + e->key_at, key.p, key.n) == 0) {
-            *i = w->slots[s].index - 1;
-            return true;
-        }
-    }
-}
-
-/* --- indicators --- */
-
-static const char *const roles[] = { "unknown", "c2", "delivery", "exfil",
-    "malware", "phishing-sender", "credential-use", "scanner", "victim-asset",
-    "contextual" };
-
-const char *
-nr_role_name(unsigned role)
-{
-    return roles[role < sizeof(roles) / sizeof(*roles) ? role : 0];
-}
-
-bool
-nr_role_from_name(struct nr_str name, enum nr_role *role)
-{
-    for (unsigned i = 0; i < sizeof(roles) / sizeof(*roles); i++)
-        if (nr_str_eq(name, nr_str_of(roles[i]))) {
-            *role = (enum nr_role)i;
-            return true;
-        }
-    return false;
-}
-
-struct nr_indicator
-nr_indicator_of(enum nr_kind kind, struct nr_bytes key)
-{
+    if (sound_entry(w, number, &l, &e, &key))
+        a = nr_wl_about_of(l, &e);
+    if (!a || a->tlp > 5 || a->pap > 4 || a->role > NR_ROLE_CONTEXTUAL)
+        return damaged();
+    kind = (enum nr_kind)e.kind;
     return (struct nr_indicator){
         .kind = kind,
         .key = key,
-        .said.date_s = NR_TIME_NONE,
-        .valid_from_s = NR_TIME_NONE,
-        .valid_until_s = NR_TIME_NONE,
-        .first_seen_s = NR_TIME_NONE,
-        .last_seen_s = NR_TIME_NONE,
+        .value = is_text(kind) ? key_text(kind, key) : shown_text(w, number),
+        .said = claim_of(l, a, 0),
+        .n_claims = a->claim_n,
+        .valid_from_s = a->valid_from_s,
+        .valid_until_s = a->valid_until_s,
+        .first_seen_s = a->first_seen_s,
+        .last_seen_s = a->last_seen_s,
+        .tlp = a->tlp,
+        .pap = a->pap,
+        .role = a->role,
+        .warn = nr_wl_string(l, a->warn_at, a->warn_n),
     };
-}
-
-void
-nr_indicator_window(const struct nr_indicator *i, int64_t now_s,
-    int64_t *from_s, int64_t *to_s)
-{
-    bool seen = i->first_seen_s != NR_TIME_NONE ||
-        i->last_seen_s != NR_TIME_NONE;
-    int64_t from = seen ? i->first_seen_s : i->valid_from_s;
-    int64_t to = seen ? i->last_seen_s : i->valid_until_s;
-
-    if (to == NR_TIME_NONE)
-        to = now_s > from ? now_s : from;
-    if (from == NR_TIME_NONE || from > to)
-        from = to;
-    *from_s = from;
-    *to_s = to;
 }

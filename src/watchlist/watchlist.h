@@ -3,15 +3,31 @@
  *
  * A builder takes indicators from anywhere and writes one file, which is
  * mapped into memory and answers "which indicators does this line contain"
- * with one filter word for a miss and one hash probe for a hit. Equal values
+ * with one read of memory for a miss and three for a hit. Equal values
  * are one indicator: what several sources say of it is kept as claims.
  *
- * The file ("NRWL", version 1; numbers little endian; doc in watchlist.c) is
- * checked whole when opened: checksum, and every offset, length and index in
- * it. A damaged file is refused by name, never half used.
+ * A list is a base file and up to three deltas beside it (PATH.d1, .d2, .d3),
+ * which add, change and remove indicators of what stands below them. Whoever
+ * opens PATH gets all of them, as they stood at one moment.
  *
- * Thread-safety: an open watchlist is read only and may be shared; a builder
- * belongs to one thread.
+ * The file ("NRWL", version 2; format.h) is not read when it is opened: its
+ * head and its table of page checksums are checked, and of a small list
+ * (NR_WATCHLIST_WHOLE) every page. Pages of a larger one are checked when an
+ * indicator on them is first read, and all of them by nr_watchlist_verify().
+ * What a look-up reads is checked against the file's bounds, so that damaged
+ * octets cost an answer, never more: nr_watchlist_find() compares the whole
+ * key, and nr_watchlist_get() of a damaged page gives the indicator named
+ * NR_WATCHLIST_DAMAGED. Files are replaced, never written in place: a mapped
+ * one must not be cut short by others.
+ *
+ * Hashes are keyed by 128 bits that the builder is given (random octets where
+ * lists meet foreign logs) and that only the file (mode 0600) knows. That is
+ * no promise by itself, so the cost is bounded as well: a look-up reads at
+ * most NR_WATCHLIST_PROBES slots of 8 octets whatever it is asked, and a
+ * builder that cannot place a value within them takes another hash key.
+ *
+ * Thread-safety: an open watchlist is read only for its users and may be
+ * shared; a builder belongs to one thread.
  */
 #ifndef NR_WATCHLIST_H
 #define NR_WATCHLIST_H
@@ -28,6 +44,12 @@
 #define NR_WATCHLIST_MAX      ((size_t)50000000) /* indicators of a list */
 #define NR_WATCHLIST_TEXT_MAX ((size_t)65535)    /* octets of one text field */
 #define NR_WATCHLIST_LIST_MAX ((size_t)4 << 30)  /* octets of a text list */
+#define NR_WATCHLIST_CLAIMS   ((size_t)2048) /* of one indicator; more: gone */
+#define NR_WATCHLIST_DELTAS   ((size_t)3)    /* beside a base */
+#define NR_WATCHLIST_PROBES   ((size_t)512)  /* slots that a look-up reads */
+#define NR_WATCHLIST_WHOLE    ((size_t)16 << 20) /* octets checked at once */
+
+#define NR_WATCHLIST_DAMAGED "(damaged list)" /* a FILENAME; see above */
 
 /* What an observable did in the case (domain handbook 5, row 16). Stored. */
 enum nr_role {
@@ -87,10 +109,10 @@ void nr_indicator_window(const struct nr_indicator *i, int64_t now_s,
 
 struct nr_watchlist_builder;
 
-/* SEED: random where lists come from outside (a hash table is filled with
- * them), a constant where equal octets are wanted. NULL: out of memory. */
+/* KEY: of the hashes; random where lists or logs come from outside, a constant
+ * where equal octets are wanted. NULL: out of memory. */
 struct nr_watchlist_builder *nr_watchlist_builder_create(
-    uint64_t seed) NR_MUST_USE;
+    const uint64_t key[2]) NR_MUST_USE;
 void nr_watchlist_builder_destroy(struct nr_watchlist_builder *b);
 
 /*
@@ -98,11 +120,36 @@ void nr_watchlist_builder_destroy(struct nr_watchlist_builder *b);
  * (unless the same one stands there) and becomes: widest times, strictest TLP
  * and PAP, the first known role, the first warn. NR_EFORMAT: the key is not
  * canonical; NR_ELIMIT: NR_WATCHLIST_MAX, NR_WATCHLIST_TEXT_MAX; NR_ENOMEM.
+ *
+ * Three ways of less use: about + add_key for many that differ only in kind and
+ * key (I->kind and I->key are ignored by about; KEY must be sound, which
+ * add_key takes on trust, and may be held back until flush or another
+ * function); reserve says how many will come; remove takes the value out of
+ * the list that nr_watchlist_update() changes (a later add of it puts it there
+ * anew, without what was said before).
  */
 enum nr_err nr_watchlist_add(struct nr_watchlist_builder *b,
     const struct nr_indicator *i, struct nr_diag *d) NR_MUST_USE;
 
+enum nr_err nr_watchlist_about(struct nr_watchlist_builder *b,
+    const struct nr_indicator *i, uint32_t *about,
+    struct nr_diag *d) NR_MUST_USE;
+enum nr_err nr_watchlist_add_key(struct nr_watchlist_builder *b,
+    enum nr_kind kind, struct nr_bytes key, uint32_t about,
+    struct nr_diag *d) NR_MUST_USE;
+enum nr_err nr_watchlist_flush(struct nr_watchlist_builder *b,
+    struct nr_diag *d) NR_MUST_USE;
+enum nr_err nr_watchlist_reserve(struct nr_watchlist_builder *b, size_t n,
+    struct nr_diag *d) NR_MUST_USE;
+enum nr_err nr_watchlist_remove(struct nr_watchlist_builder *b,
+    enum nr_kind kind, struct nr_bytes key, struct nr_diag *d) NR_MUST_USE;
+
+/* Distinct values added (and not removed). */
 size_t nr_watchlist_builder_count(const struct nr_watchlist_builder *b);
+
+/* The version of the warninglists (nr_warn_version) that gave the warnings;
+ * 0, as at first: none. It is kept in the file. */
+void nr_watchlist_judged_by(struct nr_watchlist_builder *b, uint64_t version);
 
 /*
  * Add the indicators of a text list: "kind<TAB>value[<TAB>...]", one a line,
@@ -120,17 +167,46 @@ enum nr_err nr_watchlist_load_text(struct nr_watchlist_builder *b,
     struct nr_bytes text, struct nr_str source, const struct nr_warnlists *warn,
     struct nr_text_load *out, struct nr_diag *d) NR_MUST_USE;
 
-/* Write the list to PATH so that a crash leaves the old or the new file.
- * CREATED_S is the list's date. NR_ENOMEM, NR_ESYS. */
+/*
+ * Write the list to PATH so that a crash leaves the old or the new file; the
+ * deltas of an old one are removed. CREATED_S is the list's date. NR_ENOMEM,
+ * NR_ESYS, NR_ELIMIT (no key of the hashes places every value: not by chance).
+ */
 enum nr_err nr_watchlist_write(struct nr_watchlist_builder *b, const char *path,
+    int64_t created_s, struct nr_diag *d) NR_MUST_USE;
+
+/*
+ * Change the list at PATH by what B was told, at the cost of B: a delta beside
+ * it (three deltas are folded into one with this). An indicator that is there
+ * already joins what B says of it, as in nr_watchlist_add(). PATH's time of
+ * change is renewed, for those who watch it. A crash leaves the list as before
+ * or as after. NR_ENOTFOUND: no list there; NR_EBUSY: another process changes
+ * it; and as nr_watchlist_open, nr_watchlist_write.
+ */
+struct nr_watchlist_change {
+    size_t added, changed, removed; /* indicators */
+    size_t absent;                  /* to be removed, but not there */
+    size_t deltas;                  /* beside the list now */
+    size_t delta_n, base_n;         /* indicators of all deltas; of the base */
+};
+enum nr_err nr_watchlist_update(const char *path,
+    struct nr_watchlist_builder *b, int64_t created_s,
+    struct nr_watchlist_change *out, struct nr_diag *d) NR_MUST_USE;
+
+/* One base again of the list at PATH, under the hash key KEY; to be called in
+ * the background when deltas have grown. Readers keep what they have open.
+ * Without deltas nothing is done. Errors as above. */
+enum nr_err nr_watchlist_merge(const char *path, const uint64_t key[2],
     int64_t created_s, struct nr_diag *d) NR_MUST_USE;
 
 /* --- reading --- */
 
 struct nr_watchlist;
 
-/* NR_EFORMAT: no watchlist (see nr_watchlist_is_one), or of a later version;
- * NR_EDAMAGED, NR_ETRUNC: it is one, but not whole; NR_ENOTFOUND, NR_ESYS. */
+/* The list at PATH with its deltas. NR_EFORMAT: no watchlist (see
+ * nr_watchlist_is_one), a delta alone, or one of another version, which is to
+ * be compiled again; NR_EDAMAGED, NR_ETRUNC: it is one, but not whole; NR_EBUSY:
+ * it is being replaced again and again; NR_ENOTFOUND, NR_ESYS, NR_ENOMEM. */
 enum nr_err nr_watchlist_open(const char *path, struct nr_watchlist **out,
     struct nr_diag *d) NR_MUST_USE;
 
@@ -139,19 +215,39 @@ enum nr_err nr_watchlist_build(struct nr_watchlist_builder *b,
     int64_t created_s, struct nr_watchlist **out,
     struct nr_diag *d) NR_MUST_USE;
 
-/* From octets in memory, copied; the form of a file. */
+/* From octets in memory, copied; the form of a file without deltas. */
 enum nr_err nr_watchlist_decode(struct nr_bytes in, struct nr_watchlist **out,
     struct nr_diag *d) NR_MUST_USE;
 
-void nr_watchlist_close(struct nr_watchlist *w); /* NULL is allowed */
+/* One more user of W, who closes it, too. Thread-safe. Returns W. */
+struct nr_watchlist *nr_watchlist_ref(struct nr_watchlist *w);
+
+/* The last of its users frees it. Thread-safe. NULL is allowed. */
+void nr_watchlist_close(struct nr_watchlist *w);
+
+/* Every octet and every reference of W. NR_EDAMAGED says where; NR_ENOMEM. */
+enum nr_err nr_watchlist_verify(const struct nr_watchlist *w,
+    struct nr_diag *d) NR_MUST_USE;
 
 /* Do these first octets of a file say that it is a compiled watchlist? */
 bool nr_watchlist_is_one(struct nr_bytes head);
 
 size_t nr_watchlist_count(const struct nr_watchlist *w);
 int64_t nr_watchlist_created_s(const struct nr_watchlist *w);
-/* Checksum of the file: a new version has another one. */
+/* Checksum of the files: a new version has another one. */
 uint64_t nr_watchlist_version(const struct nr_watchlist *w);
+/* Of the warninglists that judged it (the base), see nr_watchlist_judged_by. */
+uint64_t nr_watchlist_warn_version(const struct nr_watchlist *w);
+
+struct nr_watchlist_stat {
+    size_t indicators, octets;    /* of all; of its files */
+    size_t deltas, delta_n, gone; /* indicators in deltas; no longer counted */
+    size_t by_kind[NR_KINDS];     /* before what is gone is taken off */
+    size_t keys, entries, abouts, slots, sieve; /* octets of the base */
+};
+
+void nr_watchlist_stat(const struct nr_watchlist *w,
+    struct nr_watchlist_stat *out);
 
 /* Indicator I (< count), in the order of adding. Views are borrowed from W. */
 struct nr_indicator nr_watchlist_get(const struct nr_watchlist *w, size_t i);
@@ -173,6 +269,11 @@ size_t nr_watchlist_unmatched_count(const struct nr_watchlist *w);
 unsigned nr_watchlist_scan_flags(const struct nr_watchlist *w);
 
 /* --- matching --- */
+
+/* What nr_sieve_create() reads, one set a layer: views of W, which must stay
+ * open. An indicator that a delta took out still gives spots, no matches. */
+void nr_watchlist_sieve(const struct nr_watchlist *w,
+    struct nr_sieve_set sets[NR_SIEVE_SETS_MAX], size_t *n);
 
 struct nr_match {
     uint32_t line;  /* as in the token */

@@ -1,7 +1,9 @@
 /*
- * Any octets as a compiled list. The checksum is put right first, so that the
- * checks behind it are reached. What opens is read and probed whole.
+ * Any octets as a compiled list. Its checksums are put right first, so that
+ * what stands behind them is reached. What opens is read and probed whole.
  */
+#include "base/buf.h"
+#include "base/num.h"
 #include "watchlist/format.h"
 #include "watchlist/watchlist.h"
 
@@ -40,29 +42,47 @@ use(const struct nr_watchlist *w)
     nr_tokens_fini(&t);
 }
 
+static void
+put_checksums(struct nr_buf *file)
+{
+    struct nr_wl_head h;
+    struct nr_bytes sums;
+    size_t at;
+
+    while (file->n % NR_WL_ALIGN != 0)
+        nr_buf_put_c(file, 0);
+    at = file->n;
+    for (size_t from = sizeof(h); from < at; from += NR_WL_PAGE)
+        nr_buf_put_le(file,
+            nr_xxh64(nr_bytes_sub(nr_buf_bytes(file), from,
+                         nr_min(from + NR_WL_PAGE, at)),
+                0),
+            8);
+    memcpy(&h, file->p, sizeof(h));
+    sums = nr_bytes_sub(nr_buf_bytes(file), at, file->n);
+    h.parts[NR_WL_SUMS] = (struct nr_wl_section){ at, sums.n / 8 };
+    h.sums = nr_xxh64(sums, 0);
+    h.size = file->n;
+    h.checksum = nr_wl_checksum(&h);
+    memcpy(file->p, &h, sizeof(h));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint8_t *copy = malloc(size ? size : 1);
     struct nr_watchlist *w = NULL;
-    struct nr_wl_head h;
-    struct nr_bytes file = { copy, size };
+    struct nr_buf file;
 
-    if (!copy)
-        return 0;
-    if (size > 0)
-        memcpy(copy, data, size);
-    if (size >= sizeof(h)) {
-        memcpy(&h, copy, sizeof(h));
-        h.size = size;
-        memcpy(copy, &h, sizeof(h));
-        h.checksum = nr_wl_checksum(file);
-        memcpy(copy, &h, sizeof(h));
-    }
-    if (nr_watchlist_decode(file, &w, NULL) == NR_OK) {
+    nr_buf_init(&file, (size_t)1 << 30);
+    nr_buf_put(&file, (struct nr_bytes){ data, size });
+    if (size >= sizeof(struct nr_wl_head))
+        put_checksums(&file);
+    if (file.err == NR_OK &&
+        nr_watchlist_decode(nr_buf_bytes(&file), &w, NULL) == NR_OK) {
         use(w);
+        (void)!nr_watchlist_verify(w, NULL);
         nr_watchlist_close(w);
     }
-    free(copy);
+    nr_buf_fini(&file);
     return 0;
 }

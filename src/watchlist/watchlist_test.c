@@ -10,10 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
+static const uint64_t KEY[2] = { 7, 11 };
+
 static struct nr_watchlist_builder *
 from_text(const char *text, struct nr_text_load *load)
 {
-    struct nr_watchlist_builder *b = nr_watchlist_builder_create(7);
+    struct nr_watchlist_builder *b = nr_watchlist_builder_create(KEY);
     struct nr_diag d = { 0 };
 
     assert_non_null(b);
@@ -131,7 +133,7 @@ test_text(void **state)
 static void
 test_claims(void **state)
 {
-    struct nr_watchlist_builder *b = nr_watchlist_builder_create(1);
+    struct nr_watchlist_builder *b = nr_watchlist_builder_create(KEY);
     struct nr_indicator i = nr_indicator_of(NR_KIND_DOMAIN,
                             NR_BYTES("evil.com")),
                         got;
@@ -252,7 +254,7 @@ test_damage(void **state)
 static void
 test_many(void **state)
 {
-    struct nr_watchlist_builder *b = nr_watchlist_builder_create(3);
+    struct nr_watchlist_builder *b = nr_watchlist_builder_create(KEY);
     struct nr_watchlist *w = NULL;
     uint8_t key[4] = { 0 };
     size_t at;
