@@ -2,7 +2,7 @@
  * the programs behind it say. */
 #include "logline/parse.h"
 
-#define PRI_MAX ((size_t)5) /* "<191>" */
+#define PRI_MAX ((size_t)4) /* "<191" */
 
 struct head {
     struct nr_bytes host, tag, msg;
@@ -70,30 +70,56 @@ head_5424(struct nr_logfile *f, struct nr_bytes rest, struct head *h,
     return true;
 }
 
+/* Octets of "<191>" at the head of LINE; 0: it has no PRI. */
+static size_t
+pri_length(struct nr_bytes line)
+{
+    size_t n = 1;
+
+    if (line.n < 3 || line.p[0] != '<')
+        return 0;
+    while (n < line.n && n < PRI_MAX && nr_is_digit(line.p[n]))
+        n++;
+    return n > 1 && n < line.n && line.p[n] == '>' ? n + 1 : 0;
+}
+
+/* RFC 3164 section 4.3.3: nothing is known but the PRI; a tag may follow. */
+static void
+head_pri(struct nr_logfile *f, struct nr_bytes rest, struct head *h,
+    int64_t *us)
+{
+    struct nr_bytes after = rest, w = nr_word(&after);
+
+    h->msg = rest;
+    if (w.n > 1 && w.p[w.n - 1] == ':' && nr_is_alpha(w.p[0]))
+        tag_split(rest, h);
+    (void)nr_time_find(f, rest, us);
+}
+
 static bool
 head_read(struct nr_logfile *f, struct nr_bytes line, struct head *h,
     int64_t *us)
 {
-    struct nr_bytes rest = line, w, after;
-    size_t n = 0;
+    size_t pri = pri_length(line), n;
+    struct nr_bytes rest = nr_skip(line, pri), w, after;
 
-    if (line.n && line.p[0] == '<') {
-        while (n < line.n && n < PRI_MAX && line.p[n] != '>')
-            n++;
-        rest = nr_skip(line, n + 1);
-        if (nr_bytes_starts(rest, NR_BYTES("1 ")))
-            return head_5424(f, nr_skip(rest, 2), h, us);
-    }
+    /* relays write the version without the PRI, too */
+    if (nr_bytes_starts(rest, NR_BYTES("1 ")) &&
+        (pri > 0 || nr_time_iso(f, nr_skip(rest, 2), us) > 0))
+        return head_5424(f, nr_skip(rest, 2), h, us);
     n = nr_time_bsd(f, rest, us);
     if (n == 0)
         n = nr_time_iso(f, rest, us);
-    if (n == 0 || n >= rest.n || (rest.p[n] != ' ' && rest.p[n] != ':'))
-        return false;
+    if (n == 0 || n >= rest.n || (rest.p[n] != ' ' && rest.p[n] != ':')) {
+        if (pri > 0)
+            head_pri(f, rest, h, us);
+        return pri > 0;
+    }
     rest = nr_skip(rest, n + 1);
     after = rest;
     w = nr_word(&after);
     if (w.n && w.p[w.n - 1] != ':') {
-        h->host = w;
+        h->host = nr_said(w);
         rest = after;
     }
     tag_split(rest, h);
@@ -332,6 +358,8 @@ say_any(struct nr_logfile *f, struct nr_bytes msg, struct nr_record *r)
         nr_parse_squid, nr_parse_fast };
     struct nr_record own = *r;
 
+    if (nr_bytes_starts(msg, NR_BYTES("@cee:"))) /* JSON of rsyslog's */
+        (void)nr_word(&msg);
     if (nr_bytes_starts(msg, NR_BYTES("CEF:")))
         return nr_message_cef(f, msg, r);
     if (nr_bytes_starts(msg, NR_BYTES("LEEF:")))
