@@ -1,5 +1,5 @@
 # Everything a person or CI does with this tree; Meson and Ninja do the work.
-.PHONY: deps deps-test build demo test check-shared lint format bench fuzz install clean
+.PHONY: deps deps-test deps-bench build demo test check-shared lint format bench agree soak fuzz install clean
 
 MESON = meson
 PREFIX ?= /usr/local
@@ -33,8 +33,20 @@ lint: deps-test
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
-bench: build
+deps-bench:
+	@tools/deps build bench
+
+bench: build deps-bench
 	@bench/run
+	@bench/watch
+
+# Every pair of line and indicator against the reference matcher (minutes).
+agree: build
+	@bench/agree
+
+# SECONDS=3600: watch -f under rotations, list swaps and kills.
+soak: build
+	@bench/soak
 
 fuzz: deps-test
 	@tools/fuzz
