@@ -47,7 +47,7 @@
 /* Back-off of a broken output: doubled from the first to the second. */
 #define NR_ALERT_RETRY_US     INT64_C(250000)
 #define NR_ALERT_RETRY_MAX_US INT64_C(30000000)
-/* A syslog message; longer ones lose octets of their longest fields. */
+/* A syslog message: its values are cut to 1024 octets each to fit. */
 #define NR_ALERT_SYSLOG_MAX ((size_t)8192)
 /* Interval of bundles while following, where no limit names another. */
 #define NR_ALERT_BUNDLE_US INT64_C(60000000)
@@ -97,8 +97,8 @@ enum nr_err nr_alert_add_file(struct nr_alert *a, enum nr_alert_form form,
 
 /*
  * RFC 5424 messages to ADDRESS: "udp://192.0.2.1:514" (RFC 5426),
- * "tcp://[::1]:601" (RFC 6587, octet counting) or "unix:/dev/log" (datagrams,
- * or a stream with octet counting). Addresses are numeric, or "localhost";
+ * "tcp://[::1]:601" (RFC 6587, octet counting), "unix:/dev/log" (datagrams) or
+ * "unix-stream:PATH" (octet counting). Addresses are numeric, or "localhost";
  * nothing is resolved. A collector that is not there yet is no error.
  * NR_EFORMAT: no such address.
  */
@@ -167,8 +167,8 @@ void nr_alert_count(const struct nr_alert *a, struct nr_alert_counts *out);
 /* Does the indicator hold at the time of the line? */
 enum nr_validity { NR_VALID_UNKNOWN, NR_VALID_YES, NR_VALID_NO };
 
-/* UNKNOWN: the line has no time and the indicator has bounds. The bounds
- * belong to the interval; an absent one is open. */
+/* UNKNOWN: the line has no time and the indicator has bounds. As STIX says,
+ * valid_until is the first moment that is not valid; an absent bound is open. */
 enum nr_validity nr_indicator_valid_at(const struct nr_indicator *i,
     int64_t time_us);
 
