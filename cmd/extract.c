@@ -25,14 +25,14 @@ static const char usage[] =
     "[--kinds KIND,...] [--unique [--sort count|value|first]]\n"
     "       [--memory OCTETS] [--offset] [--context OCTETS | -C] [--defang]\n"
     "       [--known mark|drop] [--warninglists DIR|none] [--home DIR]\n"
-    "       [--raw] [--converters DIR] [--time-limit SECONDS] [--json] [-r]\n"
-    "       [FILE...]";
+    "       [--fangs] [--raw] [--converters DIR] [--time-limit SECONDS]\n"
+    "       [--json] [-r] [FILE...]";
 
 struct extract {
     struct cli *cli;
     const char *kinds, *sort, *known, *warninglists;
     uint64_t context, memory, seconds;
-    bool recurse, raw;
+    bool recurse, raw, fangs;
     struct nr_extract_options o;
     struct nr_converters converters;
     struct nr_extract *x;
@@ -79,7 +79,7 @@ read_text(struct extract *e, struct nr_input *in, struct nr_diag *d)
 }
 
 static enum nr_err
-read_fd(struct extract *e, int fd, const char *name,
+read_fd(struct extract *e, int fd, const char *name, bool fangs,
     const struct nr_input_options *o, struct nr_diag *d)
 {
     struct nr_diag why = { 0 };
@@ -88,6 +88,7 @@ read_fd(struct extract *e, int fd, const char *name,
 
     if (err)
         return err;
+    e->tokens.flags = nr_extract_scan_flags(e->x, fangs);
     if (nr_input_from_fd(fd, name, o, &in, &why) != NR_OK) {
         problem(e, &why);
         return NR_OK;
@@ -111,7 +112,7 @@ read_document(struct extract *e, int fd, enum nr_document kind,
     struct stat st;
 
     if (text >= 0 && fstat(text, &st) == 0 && st.st_size > 0)
-        err = read_fd(e, text, name, NULL, d);
+        err = read_fd(e, text, name, true, NULL, d);
     if (text >= 0)
         (void)close(text);
     if (failed)
@@ -195,7 +196,7 @@ read_any(struct extract *e, int fd, const char *name, struct nr_diag *d)
     enum nr_err err;
 
     if (e->raw)
-        return read_fd(e, fd, name, NULL, d);
+        return read_fd(e, fd, name, e->fangs, NULL, d);
     o.head = peek(fd, seeks, head);
     kind = nr_document_of(o.head, name);
     if (kind != NR_DOCUMENT_NONE && !seeks) {
@@ -212,7 +213,7 @@ read_any(struct extract *e, int fd, const char *name, struct nr_diag *d)
         return read_document(e, fd, kind, name, d);
     if (seeks)
         o.head.n = 0;
-    return read_fd(e, fd, name, &o, d);
+    return read_fd(e, fd, name, e->fangs, &o, d);
 }
 
 static enum nr_err
@@ -339,6 +340,7 @@ cmd_extract(struct cli *cli, int argc, char **argv)
         { "known", 0, CLI_TEXT, &e.known },
         { "warninglists", 0, CLI_TEXT, &e.warninglists },
         { "home", 0, CLI_TEXT, &cli->home },
+        { "fangs", 0, CLI_FLAG, &e.fangs },
         { "raw", 0, CLI_FLAG, &e.raw },
         { "converters", 0, CLI_TEXT, &e.converters.dir },
         { "time-limit", 0, CLI_U64, &e.seconds },
@@ -353,7 +355,7 @@ cmd_extract(struct cli *cli, int argc, char **argv)
 
     if (!cli_parse(cli, options, usage, argc, argv, &n) || !choose(&e))
         return CLI_ERROR;
-    nr_tokens_init(&e.tokens, NR_SCAN_MORE);
+    nr_tokens_init(&e.tokens, 0);
     if (!paths_gather(&paths, n > 0 ? argv : none, n > 0 ? n : 1, e.recurse,
             problem, &e))
         err = nr_fail(&d, NR_ELIMIT, 0, "extract: more than 1048576 files");

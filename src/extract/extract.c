@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/num.h"
 #include "extract/row.h"
+#include "extract/tidy.h"
 #include "extract/unique.h"
 
 #include <stdlib.h>
@@ -13,7 +14,9 @@
 #define LOOK_AHEAD  ((size_t)16)      /* tokens whose places are fetched */
 #define PATHS_MAX   ((size_t)1 << 30) /* octets of the names of all files */
 
-/* Longest suffixes that exist are few: ask for each of them once. */
+#define CIDRS (1u << NR_KIND_CIDR4 | 1u << NR_KIND_CIDR6)
+
+/* The top-level domains are few: ask for each of them once. */
 struct tld {
     uint64_t name; /* its octets; 0: empty */
     bool exists;
@@ -21,6 +24,7 @@ struct tld {
 
 struct nr_extract {
     struct nr_extract_options o;
+    unsigned scanned; /* bits of the kinds of token that can make a row */
     struct nr_row row;
     uint64_t piece_at; /* octets of the first line in earlier pieces */
     struct tld tlds[TLDS_CACHED];
@@ -54,6 +58,9 @@ nr_extract_create(const struct nr_extract_options *o,
     if (!x)
         return nr_fail(d, NR_ENOMEM, 0, "extract: out of memory");
     x->o = *o;
+    x->scanned = o->kinds;
+    if (o->kinds & CIDRS)
+        x->scanned |= 1u << NR_KIND_IPV4 | 1u << NR_KIND_IPV6;
     if (x->o.memory == 0)
         x->o.memory = NR_EXTRACT_MEMORY;
     nr_buf_init(&x->names, PATHS_MAX);
@@ -79,6 +86,12 @@ nr_extract_destroy(struct nr_extract *x)
     free(x->name_at);
     free(x->hashes);
     free(x);
+}
+
+unsigned
+nr_extract_scan_flags(const struct nr_extract *x, bool fangs)
+{
+    return nr_scan_flags_of(x->scanned, true) | (fangs ? NR_SCAN_FANGS : 0);
 }
 
 enum nr_err
@@ -147,8 +160,79 @@ is_wanted(struct nr_extract *x, const struct nr_tokens *t, size_t i)
 {
     const struct nr_token *k = &t->v[i];
 
-    return (x->o.kinds >> k->kind & 1) && !is_outer_reading(t, i) &&
+    return (x->scanned >> k->kind & 1) && !is_outer_reading(t, i) &&
         (k->kind != NR_KIND_DOMAIN || has_known_tld(x, nr_token_key(t, k)));
+}
+
+/* What a row is made of. */
+struct value {
+    unsigned kind;
+    struct nr_bytes key;
+    uint8_t range[17]; /* storage of the key of a range */
+};
+
+/* The prefix length behind an address whose text ends at AT: "/N", and no
+ * letter, digit, '/' or '.' with more behind it. False: none. */
+static bool
+prefix_length(struct nr_bytes text, size_t at, unsigned *out)
+{
+    unsigned v = 0;
+    size_t i = at + 1;
+
+    if (at >= text.n || text.p[at] != '/')
+        return false;
+    for (; i < text.n && i < at + 4 && nr_is_digit(text.p[i]); i++)
+        v = v * 10 + (unsigned)(text.p[i] - '0');
+    *out = v;
+    return i > at + 1 &&
+        (i == text.n ||
+            !(nr_is_digit(text.p[i]) || nr_is_alpha(text.p[i]) ||
+                text.p[i] == '/' || text.p[i] == '_' ||
+                (text.p[i] == '.' && i + 1 < text.n &&
+                    nr_is_digit(text.p[i + 1]))));
+}
+
+static bool
+has_host_bits(struct nr_bytes address, unsigned length)
+{
+    for (size_t i = 0; i < address.n; i++) {
+        unsigned from = (unsigned)i * 8;
+        unsigned mask = length >= from + 8 ? 0
+            : length <= from               ? 0xff
+                                           : 0xffu >> (length - from);
+
+        if (address.p[i] & mask)
+            return true;
+    }
+    return false;
+}
+
+/* Token K as a row; an address that is the head of a range as that range, if
+ * ranges are wanted: a port behind a slash hardly ever fits the address. */
+static struct value
+value_of(const struct nr_extract *x, const struct nr_block *b,
+    const struct nr_tokens *t, const struct nr_token *k)
+{
+    struct value v = { .kind = k->kind, .key = nr_token_key(t, k) };
+    unsigned length;
+
+    if ((k->kind != NR_KIND_IPV4 && k->kind != NR_KIND_IPV6) ||
+        !(x->o.kinds & CIDRS) ||
+        !prefix_length(b->text, (size_t)k->at + k->len, &length) ||
+        length >= v.key.n * 8 || has_host_bits(v.key, length))
+        return v;
+    v.kind = k->kind == NR_KIND_IPV4 ? NR_KIND_CIDR4 : NR_KIND_CIDR6;
+    memcpy(v.range, v.key.p, v.key.n);
+    v.range[v.key.n] = (uint8_t)length;
+    return v;
+}
+
+static struct nr_bytes
+key_of(const struct value *v)
+{
+    return v->kind == NR_KIND_CIDR4 ? (struct nr_bytes){ v->range, 5 }
+        : v->kind == NR_KIND_CIDR6  ? (struct nr_bytes){ v->range, 17 }
+                                    : v->key;
 }
 
 /* The whole line that token K stands in, without its end. */
@@ -190,9 +274,11 @@ locate(const struct nr_extract *x, const struct nr_block *b,
 {
     size_t start = t->line_at[k->line];
 
+    out->count = 0;
     out->line = b->first_line + k->line;
     out->column = k->at - start + 1 + (k->line == 0 ? x->piece_at : 0);
     out->offset = b->at + k->at;
+    out->context = (struct nr_bytes){ 0 };
     if (x->o.whole_line || x->o.context > 0) {
         struct nr_bytes line = line_of(b, t, k);
         size_t end = nr_min(k->at + k->len - start, line.n);
@@ -209,12 +295,16 @@ rows(struct nr_extract *x, const struct nr_block *b, const struct nr_tokens *t,
 
     for (size_t i = 0; i < t->n && !err; i++) {
         const struct nr_token *k = &t->v[i];
-        struct nr_place place = { 0 };
+        struct nr_place place;
+        struct value v;
 
         if (!is_wanted(x, t, i))
             continue;
+        v = value_of(x, b, t, k);
+        if (!(x->o.kinds >> v.kind & 1))
+            continue;
         locate(x, b, t, k, &place);
-        err = nr_row_put(&x->row, k->kind, nr_token_key(t, k), &place, d);
+        err = nr_row_put(&x->row, v.kind, key_of(&v), &place, d);
     }
     return err;
 }
@@ -235,12 +325,13 @@ count(struct nr_extract *x, const struct nr_block *b, const struct nr_tokens *t,
     }
     for (size_t i = 0; i < t->n; i++) {
         const struct nr_token *k = &t->v[i];
+        struct value v;
         enum nr_err err;
 
         for (; ahead < t->n && ahead < i + LOOK_AHEAD; ahead++) {
             const struct nr_token *a = &t->v[ahead];
 
-            if (!(x->o.kinds >> a->kind & 1))
+            if (!(x->scanned >> a->kind & 1))
                 continue;
             x->hashes[ahead] = nr_unique_hash(x->unique, a->kind,
                 nr_token_key(t, a));
@@ -248,8 +339,13 @@ count(struct nr_extract *x, const struct nr_block *b, const struct nr_tokens *t,
         }
         if (!is_wanted(x, t, i))
             continue;
-        err = nr_unique_add(x->unique, x->hashes[i], k->kind,
-            nr_token_key(t, k), x->n_files - 1, b->first_line + k->line);
+        v = value_of(x, b, t, k);
+        if (!(x->o.kinds >> v.kind & 1))
+            continue;
+        err = nr_unique_add(x->unique,
+            v.kind == k->kind ? x->hashes[i]
+                              : nr_unique_hash(x->unique, v.kind, key_of(&v)),
+            v.kind, key_of(&v), x->n_files - 1, b->first_line + k->line);
         if (err == NR_ELIMIT)
             return nr_fail(d, err, 0,
                 "extract: too many distinct values for --memory; give it "
@@ -262,12 +358,14 @@ count(struct nr_extract *x, const struct nr_block *b, const struct nr_tokens *t,
 
 enum nr_err
 nr_extract_tokens(struct nr_extract *x, const struct nr_block *b,
-    const struct nr_tokens *t, struct nr_diag *d)
+    struct nr_tokens *t, struct nr_diag *d)
 {
     enum nr_err err;
 
     if (!b->continues)
         x->piece_at = 0;
+    if (t->flags & NR_SCAN_FANGS)
+        nr_tidy(b->text, t);
     err = x->unique ? count(x, b, t, d) : rows(x, b, t, d);
     x->piece_at += b->text.n;
     return err;

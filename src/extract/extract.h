@@ -4,7 +4,8 @@
  * Rows: unlike a watchlist, a reader wants each thing once. Of two readings
  * of the same octets ("%2Fevil.com", "http://evil.com.") only the inner one
  * makes a row, and a name only when its top-level domain exists ("index.html"
- * does not). The columns are
+ * does not). Where an address is followed by "/N" and has no bits behind the
+ * N first, the range is the row and not the address. The columns are
  *     kind value file line column [offset] [context] [known]
  * each of the last three where asked for; with `unique`, one row for each
  * (kind, value):
@@ -83,17 +84,22 @@ enum nr_err nr_extract_create(const struct nr_extract_options *o,
     struct nr_extract_sink sink, const struct nr_env *env,
     struct nr_extract **out, struct nr_diag *d) NR_MUST_USE;
 
+/* The NR_SCAN_* that the kinds of X need; with FANGS also that of disarmed
+ * text. */
+unsigned nr_extract_scan_flags(const struct nr_extract *x, bool fangs);
+
 /* Text of file NAME comes now. NR_ELIMIT past NR_EXTRACT_FILES. */
 enum nr_err nr_extract_file(struct nr_extract *x, const char *name,
     struct nr_diag *d) NR_MUST_USE;
 
 /*
- * Rows of the tokens T of block B, which is the next one of the file. NR_ESYS:
+ * Rows of the tokens T of block B, which is the next one of the file; T is
+ * brought into order if it was read with NR_SCAN_FANGS. NR_ESYS:
  * the sink failed; NR_ELIMIT: `unique` would need more than its memory, and
  * nothing counted so far can be had; NR_ENOMEM.
  */
 enum nr_err nr_extract_tokens(struct nr_extract *x, const struct nr_block *b,
-    const struct nr_tokens *t, struct nr_diag *d) NR_MUST_USE;
+    struct nr_tokens *t, struct nr_diag *d) NR_MUST_USE;
 
 /* The rows that are left; with `unique`, all of them. As nr_extract_tokens. */
 enum nr_err nr_extract_finish(struct nr_extract *x,

@@ -6,7 +6,7 @@ import email.header
 import re
 import sys
 
-QUIET = ("image/", "audio/", "video/", "font/", "multipart/",
+QUIET = ("image/", "audio/", "video/", "font/",
          "application/pgp-signature", "application/pkcs7-signature",
          "application/x-pkcs7-signature")
 HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
@@ -57,7 +57,7 @@ def leaf(part):
         frame(b"pdf", octets)
     elif kind in ("text/html", "application/xhtml+xml") or HTML.match(octets[:4096]):
         frame(b"html", decoded(octets, charset).encode("utf-8", "replace"))
-    elif kind.startswith(("text/", "message/")):
+    elif kind.startswith(("text/", "message/", "multipart/")):
         text(decoded(octets, charset) + "\n")
     elif not kind.startswith(QUIET):
         try:
@@ -73,8 +73,10 @@ def message(octets):
         return
     for part in email.message_from_bytes(octets).walk():
         fields(part)
+        text("%s\n" % (part.preamble or ""))
         if not part.is_multipart():
             leaf(part)
+        text("%s\n" % (part.epilogue or ""))
 
 
 lines, mbox, blank = [], False, True

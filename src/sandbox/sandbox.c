@@ -225,7 +225,7 @@ static int
 allow_partly(scmp_filter_ctx ctx, unsigned promises)
 {
     static const unsigned long requests[] = { TCGETS, TIOCGWINSZ, FIONREAD,
-        FIONBIO };
+        FIONBIO, FIOCLEX };
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < sizeof(requests) / sizeof(*requests); i++)
