@@ -188,8 +188,8 @@ later(int64_t a, int64_t b)
 
 /* What OLD and NEW say together. Lists say the same of value after value, so
  * the last answer is kept. */
-static enum nr_err
-merge(struct nr_watchlist_builder *b, uint32_t old, uint32_t new,
+enum nr_err
+nr_wl_merge_abouts(struct nr_watchlist_builder *b, uint32_t old, uint32_t new,
     uint32_t *both)
 {
     struct nr_wl_about r = about_of(b, old), i = about_of(b, new);
@@ -469,8 +469,8 @@ take_in(struct nr_watchlist_builder *b, const struct nr_wl_waiting *w,
         b->entries[i].about = w->about;
         return NR_OK;
     }
-    return merge(b, b->entries[i].about, w->about, &b->entries[i].about) ==
-            NR_OK
+    return nr_wl_merge_abouts(b, b->entries[i].about, w->about,
+               &b->entries[i].about) == NR_OK
         ? NR_OK
         : no_memory(d);
 }

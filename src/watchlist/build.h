@@ -86,6 +86,10 @@ nr_wl_flags_of(const struct nr_watchlist_builder *b, size_t i)
     return b->flags ? b->flags[i] : 0;
 }
 
+/* The about that says what OLD and NEW say. NR_ENOMEM. */
+enum nr_err nr_wl_merge_abouts(struct nr_watchlist_builder *b, uint32_t old,
+    uint32_t new, uint32_t *both) NR_MUST_USE;
+
 /* Make N_BUCKETS of all entries, under another hash key if these do not hold
  * them, or if NEW_KEY. NR_ENOMEM, NR_ELIMIT. */
 enum nr_err nr_wl_rehash(struct nr_watchlist_builder *b, size_t n_buckets,

@@ -69,6 +69,10 @@ bool nr_wl_is_whole(const struct nr_wl_layer *l, const void *p, size_t n);
 bool nr_wl_entry(const struct nr_wl_layer *l, size_t i, struct nr_wl_entry *e,
     struct nr_bytes *key) NR_MUST_USE;
 
+/* And both are as they were written, and a key that its kind can have. */
+bool nr_wl_sound_entry(const struct nr_wl_layer *l, size_t i,
+    struct nr_wl_entry *e, struct nr_bytes *key) NR_MUST_USE;
+
 /* N octets of the strings at AT, as text; empty when they do not fit. */
 struct nr_str nr_wl_string(const struct nr_wl_layer *l, uint64_t at,
     uint64_t n);

@@ -157,11 +157,11 @@ nr_wl_find_in(const struct nr_wl_layer *l, uint64_t hash, unsigned kind,
     struct nr_bytes key, size_t *i, size_t *read)
 {
     struct nr_sieve_find f = nr_sieve_find(l->slots, l->n_slots, hash);
-    size_t left = nr_min(f.left, NR_WATCHLIST_PROBES);
+    size_t start = f.at;
     bool found = false;
     uint32_t index;
 
-    f.left = left;
+    f.left = nr_min(f.left, NR_WATCHLIST_PROBES);
     while (!found && nr_sieve_next(l->slots, l->n_slots, &f, &index)) {
         struct nr_wl_entry e;
         struct nr_bytes have;
@@ -171,7 +171,7 @@ nr_wl_find_in(const struct nr_wl_layer *l, uint64_t hash, unsigned kind,
         *i = index;
     }
     if (read)
-        *read += left - f.left;
+        *read += f.at > start ? f.at - start : f.at + l->n_slots - start;
     return found;
 }
 
@@ -236,16 +236,22 @@ key_text(enum nr_kind kind, struct nr_bytes key)
         : (struct nr_str){ "", 0 };
 }
 
-/* Indicator NUMBER, and that it is sound. */
+bool
+nr_wl_sound_entry(const struct nr_wl_layer *l, size_t i, struct nr_wl_entry *e,
+    struct nr_bytes *key)
+{
+    return nr_wl_is_whole(l, &l->entries[i], sizeof(l->entries[i])) &&
+        nr_wl_entry(l, i, e, key) && nr_wl_is_whole(l, key->p, key->n) &&
+        nr_key_is_sound(e->kind, *key);
+}
+
+/* The same by the number. */
 static bool
 sound_entry(const struct nr_watchlist *w, size_t number,
     const struct nr_wl_layer **l, struct nr_wl_entry *e, struct nr_bytes *key)
 {
     *l = nr_wl_layer_of(w, &number);
-    return nr_wl_is_whole(*l, &(*l)->entries[number],
-               sizeof((*l)->entries[number])) &&
-        nr_wl_entry(*l, number, e, key) && nr_wl_is_whole(*l, key->p, key->n) &&
-        nr_key_is_sound(e->kind, *key);
+    return nr_wl_sound_entry(*l, number, e, key);
 }
 
 static struct nr_wl_shown *
