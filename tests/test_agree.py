@@ -11,7 +11,7 @@ AGREE = pathlib.Path(__file__).resolve().parent.parent / "bench/agree"
 # A watch that is blind to one name at the end of a line.
 BLIND = """#!%s
 import subprocess, sys
-lines = open(sys.argv[-1], "rb").read().split(b"\n")
+lines = open(sys.argv[-1], "rb").read().split(b"\\n")
 p = subprocess.run([%r, *sys.argv[1:]], stdout=subprocess.PIPE)
 for row in p.stdout.splitlines(True):
     line, kind, value = row.split(b"\\t")[:3]
