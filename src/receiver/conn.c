@@ -33,6 +33,8 @@ conn_end(struct nr_serve *s, struct nr_conn *c)
 {
     struct nr_message m;
 
+    if (c->point.fd < 0)
+        return;
     if (nr_framing_end(&c->framing, &m))
         nr_serve_put(s, c->origin, &m);
     nr_tls_peer_free(c->tls);

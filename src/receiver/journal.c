@@ -13,9 +13,11 @@
 #define ARENA_MAX    ((size_t)1 << 29) /* a tree of NR_RECEIVER_ENTRY_MAX */
 #define ARGS_MAX     16
 #define IDENT_MAX    ((size_t)256)
-#define FIELD_HEAD   "--output-fields="
-#define FIELDS       "MESSAGE,_HOSTNAME,SYSLOG_IDENTIFIER,_COMM,SYSLOG_PID,_PID"
 #define ENTRIES_NONE "-- " /* "-- No entries --", "-- cursor: ..." */
+
+static const char fields[] = "--output-fields="
+                             "MESSAGE,_HOSTNAME,SYSLOG_IDENTIFIER,_COMM,"
+                             "SYSLOG_PID,_PID";
 
 /* ---- running journalctl ---- */
 
@@ -87,7 +89,7 @@ nr_journal_start(const struct nr_receiver_conf *conf, int *fd, pid_t *pid,
 {
     char behind[NR_RECEIVER_CURSOR_MAX + 32];
     const char *args[ARGS_MAX] = { "journalctl", "-o", "json", "--all",
-        "--no-pager", FIELD_HEAD FIELDS };
+        "--no-pager", fields };
     const char *cursor = conf->journal_cursor;
     size_t n = 6;
 
@@ -161,9 +163,11 @@ put_word(struct nr_buf *b, const struct nr_json *entry, struct nr_str name)
     if (s.n > IDENT_MAX)
         s.n = IDENT_MAX;
     for (size_t i = 0; i < s.n; i++) {
-        uint8_t c = (uint8_t)s.p[i];
+        char c = s.p[i];
 
-        nr_buf_put_c(b, c <= ' ' || c == 0x7f ? '_' : s.p[i]);
+        if ((uint8_t)c <= ' ' || c == 0x7f)
+            c = '_';
+        nr_buf_put_c(b, c);
     }
     return true;
 }

@@ -77,7 +77,7 @@ nr_pipe_parse(struct nr_bytes in, struct nr_pipe_frame *out, size_t *taken)
 void
 nr_pipe_get_stats(struct nr_bytes text, struct nr_receiver_stats *s)
 {
-    uint64_t v[COUNTERS];
+    uint64_t v[COUNTERS] = { 0 };
     struct nr_cur c = nr_cur(text);
 
     for (size_t i = 0; i < COUNTERS; i++)
