@@ -14,7 +14,8 @@
 #define LOOK_AHEAD  ((size_t)16)      /* tokens whose places are fetched */
 #define PATHS_MAX   ((size_t)1 << 30) /* octets of the names of all files */
 
-#define CIDRS (1u << NR_KIND_CIDR4 | 1u << NR_KIND_CIDR6)
+#define CIDRS     (1u << NR_KIND_CIDR4 | 1u << NR_KIND_CIDR6)
+#define ADDRESSES (1u << NR_KIND_IPV4 | 1u << NR_KIND_IPV6)
 
 /* The top-level domains are few: ask for each of them once. */
 struct tld {
@@ -60,7 +61,7 @@ nr_extract_create(const struct nr_extract_options *o,
     x->o = *o;
     x->scanned = o->kinds;
     if (o->kinds & CIDRS)
-        x->scanned |= 1u << NR_KIND_IPV4 | 1u << NR_KIND_IPV6;
+        x->scanned |= ADDRESSES;
     if (x->o.memory == 0)
         x->o.memory = NR_EXTRACT_MEMORY;
     nr_buf_init(&x->names, PATHS_MAX);
@@ -164,12 +165,7 @@ is_wanted(struct nr_extract *x, const struct nr_tokens *t, size_t i)
         (k->kind != NR_KIND_DOMAIN || has_known_tld(x, nr_token_key(t, k)));
 }
 
-/* What a row is made of. */
-struct value {
-    unsigned kind;
-    struct nr_bytes key;
-    uint8_t range[17]; /* storage of the key of a range */
-};
+#define RANGE_MAX ((size_t)17) /* octets of the key of a range */
 
 /* The prefix length behind an address whose text ends at AT: "/N", and no
  * letter, digit, '/' or '.' with more behind it. False: none. */
@@ -207,32 +203,25 @@ has_host_bits(struct nr_bytes address, unsigned length)
     return false;
 }
 
-/* Token K as a row; an address that is the head of a range as that range, if
- * ranges are wanted: a port behind a slash hardly ever fits the address. */
-static struct value
+/* The kind of the row for token K and its *KEY; an address that is the head of
+ * a range as that range, its key in RANGE, if ranges are wanted: a port behind
+ * a slash hardly ever fits the address. */
+static unsigned
 value_of(const struct nr_extract *x, const struct nr_block *b,
-    const struct nr_tokens *t, const struct nr_token *k)
+    const struct nr_tokens *t, const struct nr_token *k, struct nr_bytes *key,
+    uint8_t range[RANGE_MAX])
 {
-    struct value v = { .kind = k->kind, .key = nr_token_key(t, k) };
     unsigned length;
 
-    if ((k->kind != NR_KIND_IPV4 && k->kind != NR_KIND_IPV6) ||
-        !(x->o.kinds & CIDRS) ||
+    *key = nr_token_key(t, k);
+    if (!(ADDRESSES >> k->kind & 1) || !(x->o.kinds & CIDRS) ||
         !prefix_length(b->text, (size_t)k->at + k->len, &length) ||
-        length >= v.key.n * 8 || has_host_bits(v.key, length))
-        return v;
-    v.kind = k->kind == NR_KIND_IPV4 ? NR_KIND_CIDR4 : NR_KIND_CIDR6;
-    memcpy(v.range, v.key.p, v.key.n);
-    v.range[v.key.n] = (uint8_t)length;
-    return v;
-}
-
-static struct nr_bytes
-key_of(const struct value *v)
-{
-    return v->kind == NR_KIND_CIDR4 ? (struct nr_bytes){ v->range, 5 }
-        : v->kind == NR_KIND_CIDR6  ? (struct nr_bytes){ v->range, 17 }
-                                    : v->key;
+        length >= key->n * 8 || has_host_bits(*key, length))
+        return k->kind;
+    memcpy(range, key->p, key->n);
+    range[key->n] = (uint8_t)length;
+    *key = (struct nr_bytes){ range, key->n + 1 };
+    return k->kind == NR_KIND_IPV4 ? NR_KIND_CIDR4 : NR_KIND_CIDR6;
 }
 
 /* The whole line that token K stands in, without its end. */
@@ -296,15 +285,17 @@ rows(struct nr_extract *x, const struct nr_block *b, const struct nr_tokens *t,
     for (size_t i = 0; i < t->n && !err; i++) {
         const struct nr_token *k = &t->v[i];
         struct nr_place place;
-        struct value v;
+        struct nr_bytes key;
+        uint8_t range[RANGE_MAX];
+        unsigned kind;
 
         if (!is_wanted(x, t, i))
             continue;
-        v = value_of(x, b, t, k);
-        if (!(x->o.kinds >> v.kind & 1))
+        kind = value_of(x, b, t, k, &key, range);
+        if (!(x->o.kinds >> kind & 1))
             continue;
         locate(x, b, t, k, &place);
-        err = nr_row_put(&x->row, v.kind, key_of(&v), &place, d);
+        err = nr_row_put(&x->row, kind, key, &place, d);
     }
     return err;
 }
@@ -325,7 +316,9 @@ count(struct nr_extract *x, const struct nr_block *b, const struct nr_tokens *t,
     }
     for (size_t i = 0; i < t->n; i++) {
         const struct nr_token *k = &t->v[i];
-        struct value v;
+        struct nr_bytes key;
+        uint8_t range[RANGE_MAX];
+        unsigned kind;
         enum nr_err err;
 
         for (; ahead < t->n && ahead < i + LOOK_AHEAD; ahead++) {
@@ -339,13 +332,13 @@ count(struct nr_extract *x, const struct nr_block *b, const struct nr_tokens *t,
         }
         if (!is_wanted(x, t, i))
             continue;
-        v = value_of(x, b, t, k);
-        if (!(x->o.kinds >> v.kind & 1))
+        kind = value_of(x, b, t, k, &key, range);
+        if (!(x->o.kinds >> kind & 1))
             continue;
         err = nr_unique_add(x->unique,
-            v.kind == k->kind ? x->hashes[i]
-                              : nr_unique_hash(x->unique, v.kind, key_of(&v)),
-            v.kind, key_of(&v), x->n_files - 1, b->first_line + k->line);
+            kind == k->kind ? x->hashes[i]
+                            : nr_unique_hash(x->unique, kind, key),
+            kind, key, x->n_files - 1, b->first_line + k->line);
         if (err == NR_ELIMIT)
             return nr_fail(d, err, 0,
                 "extract: too many distinct values for --memory; give it "

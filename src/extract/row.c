@@ -91,6 +91,14 @@ nr_row_init(struct nr_row *r, const struct nr_extract_options *o,
     *r = (struct nr_row){ .o = o, .sink = sink, .line = UINT64_MAX };
     nr_buf_init(&r->file, FILE_MAX);
     nr_buf_init(&r->text, JSON_MAX);
+    for (unsigned k = 0; k < NR_KINDS; k++) {
+        const char *name = nr_kind_name((enum nr_kind)k);
+        size_t n = nr_min(strlen(name), sizeof(r->kinds[k].text) - 1);
+
+        memcpy(r->kinds[k].text, name, n);
+        r->kinds[k].text[n] = '\t';
+        r->kinds[k].n = n + 1;
+    }
     r->p = malloc(BUFFER);
     return r->p ? NR_OK : NR_ENOMEM;
 }
@@ -240,8 +248,8 @@ put_tsv(struct nr_row *r, enum nr_kind kind, struct nr_bytes key,
 
     if (err)
         return err;
-    p = put_bytes(p, nr_bytes_of(nr_str_of(nr_kind_name(kind))));
-    *p++ = '\t';
+    memcpy(p, r->kinds[kind].text, sizeof(r->kinds[kind].text));
+    p += r->kinds[kind].n;
     p = put_value(r, p, kind, key);
     p = put_place(r, p, place);
     r->n = (size_t)(p - r->p);

@@ -18,6 +18,11 @@ struct nr_row {
     struct nr_extract_sink sink;
     uint8_t *p; /* owned */
     size_t n;
+
+    struct {
+        char text[16]; /* its name and a tab */
+        size_t n;
+    } kinds[NR_KINDS];
     struct nr_buf file; /* "\tNAME\t" as it is printed; in JSON, NAME */
     struct nr_buf text; /* the value being printed, or a JSON row */
     uint64_t line;      /* what line_text says */

@@ -54,13 +54,20 @@ starts_nocase(struct nr_bytes b, struct nr_str head)
         nr_bytes_eq_nocase(nr_bytes_sub(b, 0, head.n), nr_bytes_of(head));
 }
 
+/* Asked of every octet: without a call. */
+static inline bool
+may_begin_mark(uint8_t c)
+{
+    return c == '[' || c == '(' || c == '{' || c == '\\';
+}
+
 /* Index of the mark at the start of B, or N_MARKS. */
 static size_t
 mark_at(struct nr_bytes b)
 {
     size_t i = 0;
 
-    if (b.n == 0 || !memchr("[({\\", b.p[0], 4))
+    if (b.n == 0 || !may_begin_mark(b.p[0]))
         return N_MARKS;
     while (i < N_MARKS && !starts_nocase(b, marks[i].from))
         i++;
@@ -122,10 +129,10 @@ nr_refang_line(struct nr_bytes line, struct nr_buf *out, struct nr_buf *edits)
         struct nr_edit e;
         size_t i;
 
-        if (memchr("[({\\", c, 4) && (i = mark_at(rest)) < N_MARKS) {
+        if (may_begin_mark(c) && (i = mark_at(rest)) < N_MARKS) {
             from = marks[i].from;
             to = (struct nr_str){ marks[i].to, strlen(marks[i].to) };
-        } else if (memchr("hHfF", c, 4) &&
+        } else if (((c | 0x20) == 'h' || (c | 0x20) == 'f') &&
             (at == 0 ||
                 !(nr_is_alpha(line.p[at - 1]) ||
                     nr_is_digit(line.p[at - 1]))) &&

@@ -6,15 +6,17 @@
 #include "base/hash.h"
 #include "observable/observable.h"
 #include "observable/rules.h"
+#include "observable/scan.h"
 
 #include <string.h>
 
-#define MORE_MAX 128 /* octets of the longest of them */
+#define MORE_MAX   128 /* octets of the longest of them */
+#define WALLET_MIN 14  /* octets of the shortest wallet */
 
 static bool
 is_alnum(uint8_t c)
 {
-    return nr_is_alpha(c) || nr_is_digit(c);
+    return nr_scan_class[c] & NR_C_ALNUM;
 }
 
 /* Letters and digits only: hashes, wallets, AS numbers. */
@@ -44,36 +46,55 @@ part(struct nr_bytes b, size_t at, uint32_t line, struct nr_tokens *out)
     }
 }
 
-void
-nr_scan_more(struct nr_bytes block, size_t at, size_t end, uint32_t line,
+/* The letters-and-digits parts of [AT, END). */
+static void
+parts(struct nr_bytes block, size_t at, size_t end, uint32_t line,
     struct nr_tokens *out)
 {
-    uint8_t text[MORE_MAX];
-    struct nr_bytes whole;
-
-    while (at < end && !is_alnum(block.p[at]))
-        at++;
-    while (end > at && !is_alnum(block.p[end - 1]))
-        end--;
-    if (end - at < 3)
-        return;
-    if (end - at <= sizeof(text)) {
-        whole = (struct nr_bytes){ text, end - at };
-        memcpy(text, block.p + at, whole.n);
-        if (nr_is_ja4(whole))
-            nr_tokens_put(out, NR_KIND_JA4, line, at, whole.n, text, whole.n);
-        if (nr_is_cve(whole)) {
-            memcpy(text, "CVE", 3);
-            nr_tokens_put(out, NR_KIND_CVE, line, at, whole.n, text, whole.n);
-        }
-    }
     while (at < end) {
         size_t i = at;
 
         while (i < end && is_alnum(block.p[i]))
             i++;
-        if (i - at >= 3 && i - at <= MORE_MAX)
+        if ((i - at >= WALLET_MIN || (i - at >= 3 && block.p[at] == 'A')) &&
+            i - at <= MORE_MAX)
             part(nr_bytes_sub(block, at, i), at, line, out);
         at = i + 1;
+    }
+}
+
+/* Does a part of a short run begin with "AS"? Of those shorter than
+ * WALLET_MIN only AS numbers are more than a run. */
+static bool
+has_as(const uint8_t *p, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        if (p[i] == 'S' && p[i - 1] == 'A')
+            return true;
+    return false;
+}
+
+void
+nr_scan_more(struct nr_bytes block, size_t at, size_t end, uint32_t line,
+    struct nr_tokens *out)
+{
+    const uint8_t *p = block.p;
+    struct nr_bytes whole;
+
+    if (end - at >= WALLET_MIN || has_as(p + at, end - at))
+        parts(block, at, end, line, out);
+    while (at < end && !is_alnum(p[at]))
+        at++;
+    while (end > at && !is_alnum(p[end - 1]))
+        end--;
+    whole = nr_bytes_sub(block, at, end);
+    if (whole.n == 36 && nr_is_ja4(whole)) {
+        nr_tokens_put(out, NR_KIND_JA4, line, at, whole.n, whole.p, whole.n);
+    } else if (whole.n > 4 && (whole.p[0] | 0x20) == 'c' && nr_is_cve(whole)) {
+        uint8_t *key = nr_tokens_put(out, NR_KIND_CVE, line, at, whole.n,
+            whole.p, whole.n);
+
+        if (key)
+            memcpy(key, "CVE", 3);
     }
 }

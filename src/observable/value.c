@@ -126,7 +126,8 @@ is_base58check(struct nr_bytes b)
     uint8_t v[25] = { 0 }, sum[NR_SHA256_LEN];
     size_t zeros = 0, ones = 0;
 
-    if (b.n < 25 || b.n > 35)
+    /* All versions 0 begin with '1', all versions 5 with '3'. */
+    if (b.n < 25 || b.n > 35 || (b.p[0] != '1' && b.p[0] != '3'))
         return false;
     for (size_t i = 0; i < b.n; i++) {
         const char *at = b.p[i] ? strchr(digits, b.p[i]) : NULL;
