@@ -329,10 +329,19 @@ bind_port(const struct scene *s)
                                                                      : errno;
 }
 
-enum { KEEPER, COURIER, FRONT, RESOLVER, SUPERVISOR, RECEIVER, N_PROFILES };
+enum {
+    KEEPER,
+    COURIER,
+    FRONT,
+    RESOLVER,
+    SUPERVISOR,
+    RECEIVER,
+    CONVERTER,
+    N_PROFILES
+};
 
 static const char *const profiles[N_PROFILES] = { "keeper", "courier", "front",
-    "resolver", "supervisor", "receiver" };
+    "resolver", "supervisor", "receiver", "converter" };
 
 #define OF(p) (1u << (p))
 #define ALL   ((1u << N_PROFILES) - 1)
@@ -347,7 +356,7 @@ static const struct {
     { "read an archived log", read_log, FILES | OF(FRONT) },
     { "write an archived log", write_log, FILES | OF(FRONT) },
     { "make a file in the archive", write_archive, FILES | OF(FRONT) },
-    { "read a log source", read_source, FILES },
+    { "read a log source", read_source, FILES | OF(CONVERTER) },
     { "write a log source", write_source, 0 },
     { "truncate a log source", truncate_source, 0 },
     { "read the certificates", read_ca, OF(COURIER) | OF(RESOLVER) },
@@ -368,11 +377,12 @@ static const struct {
     { "datagram to any address", send_out, NET },
     { "message to any address", send_message_out, NET },
     { "bind", bind_port, OF(COURIER) | OF(RESOLVER) | OF(SUPERVISOR) },
-    { "exec", run_program, 0 },
+    { "exec", run_program, OF(CONVERTER) },
     { "fork", fork_child, OF(SUPERVISOR) },
     { "signal to the parent", kill_parent, OF(SUPERVISOR) },
     { "ptrace", trace_me, 0 },
-    { "thread", start_thread, ALL & ~OF(RESOLVER) & ~OF(RECEIVER) },
+    { "thread", start_thread,
+        ALL & ~OF(RESOLVER) & ~OF(RECEIVER) & ~OF(CONVERTER) },
     { "inotify", watch_source, FILES },
 };
 
@@ -392,6 +402,7 @@ enter(int profile, const struct scene *s)
         { .promises = NR_SANDBOX_RESOLVER, .read = ca },
         { .promises = NR_SANDBOX_SUPERVISOR, .read = source, .write = home },
         { .promises = NR_SANDBOX_RECEIVER },
+        { .promises = NR_SANDBOX_CONVERTER, .read = source },
     };
     struct nr_diag d = { 0 };
     char text[512];
