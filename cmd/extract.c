@@ -61,19 +61,24 @@ static enum nr_err
 read_text(struct extract *e, struct nr_input *in, struct nr_diag *d)
 {
     struct nr_diag why = { 0 };
-    struct nr_block b = { 0 };
+    struct nr_block b = { 0 }, part;
     enum nr_err err = NR_OK;
 
     while (err == NR_OK) {
+        struct nr_extract_at at = { 0 };
+
         if (nr_input_next(in, &b, &why) != NR_OK) {
             problem(e, &why);
             break;
         }
         if (b.text.n == 0)
             break;
-        err = block_scan(&b, &e->tokens);
-        err = err ? nr_fail(d, err, 0, "extract: out of memory")
-                  : nr_extract_tokens(e->x, &b, &e->tokens, d);
+        while (err == NR_OK &&
+            nr_extract_part(e->x, &b, e->tokens.flags, &at, &part)) {
+            err = block_scan(&part, &e->tokens);
+            err = err ? nr_fail(d, err, 0, "extract: out of memory")
+                      : nr_extract_tokens(e->x, &part, &e->tokens, d);
+        }
     }
     return err;
 }
@@ -353,8 +358,10 @@ cmd_extract(struct cli *cli, int argc, char **argv)
     enum nr_err err = NR_OK;
     int n, status;
 
-    if (!cli_parse(cli, options, usage, argc, argv, &n) || !choose(&e))
+    if (!cli_parse(cli, options, usage, argc, argv, &n) || !choose(&e) ||
+        !cli_cpu(cli, &e.o.cpu))
         return CLI_ERROR;
+    e.o.cpu = cli->cpu;
     nr_tokens_init(&e.tokens, 0);
     if (!paths_gather(&paths, n > 0 ? argv : none, n > 0 ? n : 1, e.recurse,
             problem, &e))

@@ -3,8 +3,10 @@
 #include "base/buf.h"
 #include "base/num.h"
 #include "extract/row.h"
+#include "extract/sift.h"
 #include "extract/tidy.h"
 #include "extract/unique.h"
+#include "observable/sieve.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,7 @@ struct tld {
 struct nr_extract {
     struct nr_extract_options o;
     unsigned scanned; /* bits of the kinds of token that can make a row */
+    struct nr_sift sift;
     struct nr_row row;
     uint64_t piece_at; /* octets of the first line in earlier pieces */
     struct tld tlds[TLDS_CACHED];
@@ -347,6 +350,34 @@ count(struct nr_extract *x, const struct nr_block *b, const struct nr_tokens *t,
             return nr_fail(d, err, 0, "extract: out of memory");
     }
     return NR_OK;
+}
+
+/* A line in pieces is scanned as it is: a place may lie on the cut. */
+bool
+nr_extract_part(struct nr_extract *x, const struct nr_block *b, unsigned flags,
+    struct nr_extract_at *at, struct nr_block *part)
+{
+    size_t from, to;
+
+    if (at->at == 0)
+        nr_sift_init(&x->sift, x->scanned, flags);
+    if (x->sift.how == 0 || b->continues || b->goes_on) {
+        bool first = !at->done;
+
+        at->done = true;
+        *part = *b;
+        return first;
+    }
+    if (!nr_sift_lines(&x->sift, b->text, &at->at, &from, &to))
+        return false;
+    at->lines += nr_count_lines(nr_bytes_sub(b->text, at->counted, from),
+        x->o.cpu);
+    at->counted = from;
+    *part = *b;
+    part->text = nr_bytes_sub(b->text, from, to);
+    part->at = b->at + from;
+    part->first_line = b->first_line + at->lines;
+    return true;
 }
 
 enum nr_err

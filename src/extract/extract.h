@@ -68,6 +68,7 @@ struct nr_extract_options {
     bool unique;                     /* not together with offset and context */
     enum nr_extract_sort sort;
     uint64_t memory; /* of unique; 0: NR_EXTRACT_MEMORY */
+    unsigned cpu;    /* kernels to use: bits of base/cpu.h */
 };
 
 /* Where rows go: all of B, or NR_ESYS. */
@@ -77,6 +78,13 @@ struct nr_extract_sink {
 };
 
 struct nr_extract; /* owned by the caller of create */
+
+/* How far a block was given out; zeroed before. */
+struct nr_extract_at {
+    size_t at, counted; /* octets; lines are counted up to the second */
+    uint64_t lines;
+    bool done;
+};
 
 /* O is copied. ENV gives the seed of the table (`unique`). NR_ELIMIT: options
  * out of range or at odds; NR_ENOMEM; NR_ESYS. */
@@ -93,7 +101,15 @@ enum nr_err nr_extract_file(struct nr_extract *x, const char *name,
     struct nr_diag *d) NR_MUST_USE;
 
 /*
- * Rows of the tokens T of block B, which is the next one of the file; T is
+ * What of block B, the next one of the file, must be scanned for the kinds of
+ * X: *PART is the first or next stretch of whole lines of it, with FLAGS as
+ * they are given to the scanner. False: that was all.
+ */
+bool nr_extract_part(struct nr_extract *x, const struct nr_block *b,
+    unsigned flags, struct nr_extract_at *at, struct nr_block *part);
+
+/*
+ * Rows of the tokens T of block or part B, the next one of the file; T is
  * brought into order if it was read with NR_SCAN_FANGS. NR_ESYS:
  * the sink failed; NR_ELIMIT: `unique` would need more than its memory, and
  * nothing counted so far can be had; NR_ENOMEM.

@@ -309,6 +309,97 @@ odd_options(void **state)
     }
 }
 
+/* --- sifting --- */
+
+/* Rows of TEXT in parts, or as a whole. */
+static void
+extract_parts(unsigned kinds, struct nr_bytes text, bool sift,
+    struct nr_buf *out)
+{
+    struct nr_extract_options o = { .kinds = kinds, .offset = true };
+    struct nr_block b = { .text = text, .at = 7, .first_line = 1 }, part = b;
+    struct nr_extract_sink sink = { keep, out };
+    struct nr_extract_at at = { 0 };
+    struct nr_extract *x = NULL;
+    struct nr_tokens t;
+
+    nr_buf_reset(out);
+    assert_int_equal(nr_extract_create(&o, sink, &env, &x, NULL), NR_OK);
+    assert_int_equal(nr_extract_file(x, "f", NULL), NR_OK);
+    nr_tokens_init(&t, nr_extract_scan_flags(x, false));
+    while (sift ? nr_extract_part(x, &b, t.flags, &at, &part) : !at.done) {
+        at.done = at.done || !sift;
+        assert_int_equal(nr_scan(part.text, &t), NR_OK);
+        assert_int_equal(nr_extract_tokens(x, &part, &t, NULL), NR_OK);
+    }
+    assert_int_equal(nr_extract_finish(x, NULL), NR_OK);
+    nr_extract_destroy(x);
+    nr_tokens_fini(&t);
+}
+
+static uint32_t
+next_random(uint32_t *seed)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+/* Lines of things that are tokens, nearly tokens, and long fillings. */
+static void
+fill(struct nr_buf *text, uint32_t *seed)
+{
+    static const char *const pieces[] = { "http://evil.com/x", "a@evil.com",
+        ":\\/\\/", "https:\\/\\/e.com\\/", "CVE-2017-0199", "cve-2017-12345",
+        "AS64496", "AS", "S", "-", ":", "@", "://", "10.0.0.9", "\n", "\n", " ",
+        "d41d8cd98f00b204e9800998ecf8427e",
+        "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "0xde0B295669a9FD93d5F28D9Ec85E40f4cb697BAe", "abcdef012345", "g",
+        "\r\n", "%2F" };
+    size_t n = next_random(seed) % 400;
+
+    nr_buf_reset(text);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t r = next_random(seed);
+
+        nr_buf_put_str(text,
+            nr_str_of(pieces[r % (sizeof(pieces) / sizeof(*pieces))]));
+        for (uint32_t k = 0; r % 32 == 0 && k < 3000; k++)
+            nr_buf_put_c(text, k % 100 ? 'z' : '\n');
+    }
+}
+
+static void
+sifting_loses_nothing(void **state)
+{
+    static const unsigned kinds[] = { 1u << NR_KIND_MD5, 1u << NR_KIND_SHA256,
+        1u << NR_KIND_URL, 1u << NR_KIND_EMAIL, 1u << NR_KIND_CVE,
+        1u << NR_KIND_ASN, 1u << NR_KIND_SHA1 | 1u << NR_KIND_WALLET_ETH,
+        1u << NR_KIND_URL | 1u << NR_KIND_MD5 | 1u << NR_KIND_CVE,
+        1u << NR_KIND_IPV4 | 1u << NR_KIND_URL };
+    struct nr_buf text, whole, parts;
+    uint32_t seed = 1;
+    size_t seen = 0;
+
+    (void)state;
+    nr_buf_init(&text, 1 << 24);
+    nr_buf_init(&whole, 1 << 24);
+    nr_buf_init(&parts, 1 << 24);
+    for (unsigned round = 0; round < 300; round++) {
+        unsigned k = kinds[round % (sizeof(kinds) / sizeof(*kinds))];
+
+        fill(&text, &seed);
+        extract_parts(k, nr_buf_bytes(&text), false, &whole);
+        extract_parts(k, nr_buf_bytes(&text), true, &parts);
+        assert_true(nr_bytes_eq(nr_buf_bytes(&whole), nr_buf_bytes(&parts)));
+        seen += whole.n > 0;
+    }
+    assert_in_range(seen, 200, 300);
+    nr_buf_fini(&text);
+    nr_buf_fini(&whole);
+    nr_buf_fini(&parts);
+}
+
 /* --- documents --- */
 
 static const struct {
@@ -427,6 +518,7 @@ main(void)
         NR_TEST(rows),
         NR_TEST(long_rows),
         NR_TEST(odd_options),
+        NR_TEST(sifting_loses_nothing),
         NR_TEST(recognises),
         NR_TEST(hidden_html),
         NR_TEST(missing_converter),
