@@ -358,8 +358,7 @@ cmd_extract(struct cli *cli, int argc, char **argv)
     enum nr_err err = NR_OK;
     int n, status;
 
-    if (!cli_parse(cli, options, usage, argc, argv, &n) || !choose(&e) ||
-        !cli_cpu(cli, &e.o.cpu))
+    if (!cli_parse(cli, options, usage, argc, argv, &n) || !choose(&e))
         return CLI_ERROR;
     e.o.cpu = cli->cpu;
     nr_tokens_init(&e.tokens, 0);
