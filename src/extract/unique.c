@@ -172,7 +172,7 @@ insert(struct nr_unique *u, uint32_t hash, unsigned kind, struct nr_bytes key,
     size_t size = size_of(key.n);
     enum nr_err err = NR_OK;
     struct record *r;
-    uint32_t unit;
+    uint32_t unit = 0;
     size_t i;
 
     if (u->n + 1 > u->cap / 4 * 3)
