@@ -47,6 +47,9 @@
 /* Back-off of a broken output: doubled from the first to the second. */
 #define NR_ALERT_RETRY_US     INT64_C(250000)
 #define NR_ALERT_RETRY_MAX_US INT64_C(30000000)
+/* It is said as often that an output broke and came back; the counters and
+ * what was dropped at last tell the rest. */
+#define NR_ALERT_SAY_US INT64_C(60000000)
 /* A syslog message: its values are cut to 1024 octets each to fit. */
 #define NR_ALERT_SYSLOG_MAX ((size_t)8192)
 /* Interval of bundles while following, where no limit names another. */

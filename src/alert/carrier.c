@@ -15,7 +15,8 @@ alert_carrier_init(struct alert_carrier *c, const struct alert_channel_ops *ops,
         .conf = *conf,
         .name = name,
         .fd = -1,
-        .wait_us = NR_ALERT_RETRY_US };
+        .wait_us = NR_ALERT_RETRY_US,
+        .said_us = NR_TIME_NONE };
 }
 
 static void
@@ -68,7 +69,8 @@ say_dropped(struct alert_carrier *c)
 static void
 breaks(struct alert_carrier *c, const char *why)
 {
-    char text[128];
+    int64_t now = c->conf.env.now_us(c->conf.env.ctx);
+    char text[256];
 
     if (c->fd >= 0)
         c->ops->down(c->self);
@@ -76,13 +78,16 @@ breaks(struct alert_carrier *c, const char *why)
     c->at = c->head;
     c->written = c->flying = 0;
     c->broken = true;
-    c->retry_us = c->conf.env.now_us(c->conf.env.ctx) + c->wait_us;
+    c->retry_us = now + c->wait_us;
     c->wait_us *= 2;
     if (c->wait_us > NR_ALERT_RETRY_MAX_US)
         c->wait_us = NR_ALERT_RETRY_MAX_US;
-    if (c->said)
+    if (c->said ||
+        (c->said_us != NR_TIME_NONE && now >= c->said_us &&
+            now - c->said_us < NR_ALERT_SAY_US))
         return;
     c->said = true;
+    c->said_us = now;
     (void)snprintf(text, sizeof(text), "%s; it is tried again", why);
     say(c, text);
 }
@@ -150,9 +155,12 @@ write_some(struct alert_carrier *c)
         put = (ssize_t)f->n; /* it can never be sent */
         c->dropped++;
     } else if (put < 0) {
+        int why = errno;
+
         /* on a datagram socket: the one before was refused */
-        c->dropped += c->ops->datagram && errno == ECONNREFUSED;
-        breaks(c, strerror(errno));
+        c->dropped += c->ops->datagram && why == ECONNREFUSED;
+        (void)release_taken(c);
+        breaks(c, strerror(why));
         return false;
     }
     c->written += (size_t)put;
@@ -284,8 +292,13 @@ alert_carrier_finish(struct alert_carrier *c)
     int left_ms = NR_ALERT_LINGER_MS;
 
     while (c->head && left_ms > 0) {
-        if (pump(c)) {
+        uint64_t before = c->waiting;
+        bool moved = pump(c);
+
+        if (c->waiting < before) {
             left_ms = NR_ALERT_LINGER_MS;
+        } else if (moved) {
+            continue;
         } else if (c->fd >= 0 && !c->at && c->ops->end) {
             if (end_channel(c))
                 break;

@@ -40,6 +40,7 @@ struct alert_carrier {
     bool said;        /* that it is broken */
     bool said_full;   /* that messages are dropped */
     bool stalled;     /* waited in vain; no more waiting until it moves */
+    int64_t said_us;  /* when */
     int64_t retry_us, wait_us;
     struct alert_frame *head, *tail;
     struct alert_frame *at; /* the next to be written; NULL: all were */
