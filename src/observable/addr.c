@@ -213,7 +213,9 @@ nr_range_next(struct nr_range *r, enum nr_kind *kind, uint8_t key[17],
         *kind = r->octets == 4 ? NR_KIND_CIDR4 : NR_KIND_CIDR6;
     r->done = memcmp(end, r->last, r->octets) == 0;
     memcpy(r->first, end, 16);
-    while (i > 0 && ++r->first[i - 1] == 0)
-        i--;
+    while (i > 0 && r->first[i - 1] == UINT8_MAX)
+        r->first[--i] = 0;
+    if (i > 0)
+        r->first[i - 1]++;
     return true;
 }
