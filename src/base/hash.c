@@ -13,6 +13,15 @@ nr_xxh64(struct nr_bytes in, uint64_t seed)
 }
 
 void
+nr_xxh128(struct nr_bytes in, uint64_t seed, uint8_t out[16])
+{
+    XXH128_canonical_t c;
+
+    XXH128_canonicalFromHash(&c, XXH3_128bits_withSeed(in.p, in.n, seed));
+    memcpy(out, c.digest, sizeof(c.digest));
+}
+
+void
 nr_sha256(struct nr_bytes in, uint8_t out[NR_SHA256_LEN])
 {
     struct sha256_ctx ctx;

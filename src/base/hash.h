@@ -16,6 +16,8 @@
 #define NR_UUID_MAX   37 /* octets of the text form with NUL */
 
 uint64_t nr_xxh64(struct nr_bytes in, uint64_t seed);
+/* XXH3-128, most significant octet first. */
+void nr_xxh128(struct nr_bytes in, uint64_t seed, uint8_t out[16]);
 void nr_sha256(struct nr_bytes in, uint8_t out[NR_SHA256_LEN]);
 
 /* Piecewise SHA-256; the context is the caller's, create/destroy on the heap. */

@@ -4,21 +4,38 @@
 #include "input/input.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 #include <zstd_errors.h>
 
 #define MAGIC_MAX   ((size_t)6)
 #define GZ_WITH_MAX (MAX_WBITS + 16) /* zlib: a gzip header is expected */
 
+/* Wait until FD can be read; false: the caller was told to stop. */
+static bool
+await(const struct nr_decode *c)
+{
+    struct pollfd p[2] = { { .fd = c->fd, .events = POLLIN },
+        { .fd = c->stop_fd, .events = POLLIN } };
+
+    while (poll(p, 2, -1) < 0)
+        if (errno != EINTR)
+            return true; /* read(2) will say what is wrong */
+    return !(p[1].revents & POLLIN);
+}
+
 static enum nr_err
 fd_read(struct nr_decode *c, uint8_t *p, size_t n, size_t *got,
     struct nr_diag *d)
 {
-    ssize_t r;
+    ssize_t r = 0;
 
-    do
-        r = read(c->fd, p, n);
-    while (r < 0 && errno == EINTR);
+    if (c->stop_fd <= 0 || await(c))
+        do
+            r = read(c->fd, p, n);
+        while (r < 0 && errno == EINTR);
+    if (r < 0 && errno == EAGAIN && c->stream)
+        r = 0;
     if (r < 0)
         return nr_fail_file(d, "input: cannot be read", c->name);
     *got = (size_t)r;
@@ -104,6 +121,8 @@ codec_open(struct nr_decode *c, struct nr_diag *d)
 enum nr_err
 nr_decode_start(struct nr_decode *c, struct nr_diag *d)
 {
+    if (c->stream)
+        return NR_OK;
     if (!c->raw)
         c->raw = malloc(NR_INPUT_RAW);
     if (!c->raw)
@@ -291,7 +310,10 @@ nr_decode_read(struct nr_decode *c, uint8_t *p, size_t n, size_t *got,
         *got = nr_min(n, c->raw_n - c->raw_at);
         memcpy(p, c->raw + c->raw_at, *got);
         c->raw_at += *got;
-    } else
+    } else {
+        free(c->raw); /* it was for the head */
+        c->raw = NULL;
         (void)fd_read(c, p, n, got, &c->fault);
+    }
     return *got ? NR_OK : fault_out(c, d);
 }

@@ -22,6 +22,8 @@ struct nr_decode {
     size_t raw_at, raw_n;
     uint64_t offset; /* of the next read(2) in the file */
     bool raw_end;    /* read(2) gave 0 last time */
+    int stop_fd;     /* > 0: ends a read(2) that would wait */
+    bool stream;     /* nothing to decode, and waiting is an end */
     bool short_read; /* read(2) gave less than asked: a pipe, or the end */
     bool inside;     /* a compressed member is begun and not ended */
     bool z_ready;
@@ -32,7 +34,7 @@ struct nr_decode {
 };
 
 /* Read the head of C->fd and choose the form. C is zeroed but for fd, name,
- * and raw with raw_n where octets were read before. */
+ * stop_fd, stream, and raw with raw_n where octets were read before. */
 enum nr_err nr_decode_start(struct nr_decode *c, struct nr_diag *d);
 
 /* The unused octets of the head: all of them while the form is plain. */

@@ -36,13 +36,16 @@ struct nr_input {
     size_t mark; /* octets of the byte order mark */
 
     size_t block;
-    uint8_t *buf; /* owned; cap octets, n in use, `out` of them given out */
+    uint8_t *own; /* owned; the buffer of nr_input_next, or NULL */
+    uint8_t *buf; /* own or lent; cap octets, n in use, `out` given out */
     size_t cap, n, out;
+    uint8_t *rest; /* owned; what a lent buffer held beyond its block */
+    size_t rest_n, rest_cap;
     uint64_t at;   /* offset in the text of buf[0] */
     uint64_t line; /* number of the line at buf[0] */
     bool mid_line; /* buf[0] continues a line given out in part */
     bool torn;     /* and a token may run over that cut */
-    bool follow, begun, ended;
+    bool follow, begun, ended, uncounted;
     uint64_t skip; /* octets of text still to be dropped */
     struct nr_diag fault;
 };
@@ -283,6 +286,8 @@ begin(struct nr_input *in, struct nr_diag *d)
     if (in->n == 0)
         return NR_OK;
     in->begun = true;
+    if (in->code.stream)
+        return NR_OK;
     charset_guess(in, (struct nr_bytes){ in->buf, in->n });
     what = binary_what(in, (struct nr_bytes){ in->buf, in->n });
     if (what) {
@@ -333,11 +338,13 @@ drop_skipped(struct nr_input *in)
 static size_t
 more(struct nr_input *in)
 {
-    size_t got = 0;
+    size_t got = 0, room = in->cap - in->n;
 
     if (!in->begun)
         return begin(in, &in->fault) == NR_OK && in->begun ? 1 : 0;
-    if (text_read(in, in->buf + in->n, in->cap - in->n, &got, &in->fault))
+    if (in->n < in->block) /* little of a line is left over then */
+        room = nr_min(room, nr_max(in->block - in->n, NR_INPUT_BLOCK_MIN));
+    if (text_read(in, in->buf + in->n, room, &got, &in->fault))
         return 0;
     in->n += got;
     return got;
@@ -409,23 +416,34 @@ cut_at(const uint8_t *p, bool *torn)
     return n;
 }
 
-/* Octets and number of the whole lines at the front of the buffer that are
- * not too long. */
+/* Octets of the whole lines at the front of the buffer that are not too
+ * long: of lines up to the last LF only those can be that leave no LF within
+ * NR_LINE_MAX octets of their start. */
 static size_t
-whole_lines(const struct nr_input *in, uint32_t *lines)
+whole_lines(const struct nr_input *in)
 {
-    size_t end = 0;
+    const uint8_t *last = in->n ? memrchr(in->buf, '\n', in->n) : NULL;
+    size_t end = last ? (size_t)(last - in->buf) + 1 : 0, at = 0;
 
-    *lines = 0;
-    while (end < in->n) {
-        const uint8_t *lf = memchr(in->buf + end, '\n', in->n - end);
+    while (end - at > NR_LINE_MAX + 1) {
+        const uint8_t *lf = memrchr(in->buf + at, '\n', NR_LINE_MAX + 1);
 
-        if (!lf || (size_t)(lf - in->buf) - end > NR_LINE_MAX)
-            break;
-        end = (size_t)(lf - in->buf) + 1;
-        ++*lines;
+        if (!lf)
+            return at;
+        at = (size_t)(lf - in->buf) + 1;
     }
     return end;
+}
+
+static uint32_t
+count_lines(struct nr_bytes text)
+{
+    const uint8_t *end = text.p + text.n, *p = text.p;
+    uint32_t n = 0;
+
+    for (; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++)
+        n++;
+    return n;
 }
 
 /* A piece of a line too long, or the rest of one: alone in its block. */
@@ -452,11 +470,11 @@ piece(struct nr_input *in, struct nr_block *b)
     return look;
 }
 
-enum nr_err
-nr_input_next(struct nr_input *in, struct nr_block *out, struct nr_diag *d)
+/* The next block of the buffer, whose first in->n octets are unused text. */
+static enum nr_err
+next(struct nr_input *in, struct nr_block *out, struct nr_diag *d)
 {
     *out = (struct nr_block){ 0 };
-    consume(in);
     fill(in);
     if (in->n == 0 ||
         (in->ended && in->follow && !in->fault.err && in->n <= NR_LINE_MAX &&
@@ -470,13 +488,93 @@ nr_input_next(struct nr_input *in, struct nr_block *out, struct nr_diag *d)
         .continues = in->mid_line,
         .torn_head = in->torn };
     if (!in->mid_line)
-        in->out = whole_lines(in, &out->lines);
-    if (in->out == 0)
+        in->out = whole_lines(in);
+    if (in->out == 0) {
         in->out = piece(in, out);
-    else
+    } else if (!in->uncounted) {
+        out->lines = count_lines((struct nr_bytes){ in->buf, in->out });
         in->line += out->lines;
+    }
+    if (in->uncounted) {
+        out->first_line = 0;
+        out->lines = 0;
+    }
     out->text = (struct nr_bytes){ in->buf, in->out };
     return NR_OK;
+}
+
+enum nr_err
+nr_input_next(struct nr_input *in, struct nr_block *out, struct nr_diag *d)
+{
+    if (!in->own) {
+        in->own = malloc(in->cap);
+        if (!in->own)
+            return nr_fail_name(d, NR_ENOMEM, "input: no memory", in->name);
+        in->buf = in->own;
+    }
+    consume(in);
+    return next(in, out, d);
+}
+
+size_t
+nr_input_room(size_t block)
+{
+    return nr_max(block ? block : NR_INPUT_BLOCK, NR_LINE_MAX) +
+        NR_INPUT_BLOCK_MIN + 2 * NR_INPUT_SLACK;
+}
+
+/* What the lent buffer holds beyond the block goes where it outlives it. */
+static enum nr_err
+keep_rest(struct nr_input *in, struct nr_diag *d)
+{
+    size_t n = in->n - in->out;
+
+    if (n > in->rest_cap) {
+        uint8_t *p = realloc(in->rest, n);
+
+        if (!p)
+            return nr_fail_name(d, NR_ENOMEM, "input: no memory", in->name);
+        in->rest = p;
+        in->rest_cap = n;
+    }
+    if (n > 0)
+        memcpy(in->rest, in->buf + in->out, n);
+    in->rest_n = n;
+    in->at += in->out;
+    in->out = 0;
+    return NR_OK;
+}
+
+enum nr_err
+nr_input_next_in(struct nr_input *in, uint8_t *buf, struct nr_block *out,
+    struct nr_diag *d)
+{
+    enum nr_err err, kept;
+
+    in->buf = buf + NR_INPUT_SLACK;
+    if (in->rest_n > 0)
+        memcpy(in->buf, in->rest, in->rest_n);
+    in->n = in->rest_n;
+    err = next(in, out, d);
+    kept = keep_rest(in, d);
+    memset(buf, '\n', NR_INPUT_SLACK);
+    memset(in->buf + out->text.n, '\n', NR_INPUT_SLACK);
+    in->buf = NULL;
+    return err ? err : kept;
+}
+
+bool
+nr_input_is_flat(const struct nr_input *in, size_t *mark)
+{
+    *mark = in->mark;
+    return in->begun && in->charset == UTF8 && in->regular &&
+        in->code.form == NR_FORM_PLAIN;
+}
+
+uint64_t
+nr_input_offset(const struct nr_input *in)
+{
+    return in->code.offset;
 }
 
 void
@@ -514,14 +612,16 @@ input_new(const char *name, const struct nr_input_options *o, struct nr_diag *d)
         goto nomem;
     in->code.fd = -1;
     in->block = o->block ? o->block : NR_INPUT_BLOCK;
-    in->cap = nr_max(in->block, NR_LINE_MAX) + NR_INPUT_BLOCK_MIN;
+    in->cap = nr_input_room(in->block) - 2 * NR_INPUT_SLACK;
     in->skip = o->start;
     in->line = o->line ? o->line : 1;
     in->follow = o->follow;
-    in->buf = malloc(in->cap);
+    in->uncounted = o->uncounted;
+    in->code.stop_fd = o->stop_fd;
+    in->code.stream = o->stream;
     n = strlen(name) + 1;
     in->name = malloc(n);
-    if (!in->buf || !in->name)
+    if (!in->name)
         goto nomem;
     memcpy(in->name, name, n);
     in->code.name = in->name;
@@ -639,7 +739,8 @@ nr_input_free(struct nr_input *in)
         (void)close(in->code.fd);
     nr_decode_fini(&in->code);
     free(in->wide);
-    free(in->buf);
+    free(in->own);
+    free(in->rest);
     free(in->name);
     free(in);
 }

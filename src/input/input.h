@@ -40,6 +40,11 @@ struct nr_input_options {
     uint64_t start; /* begin at this offset of the text, see nr_block.at */
     uint64_t line;  /* number of the line that stands there; 0: 1 */
     bool follow;    /* the file grows: keep its last line until its LF */
+    bool stream;    /* text as it stands: neither packed nor of another
+                       character set; reading that would wait is an end */
+    bool uncounted; /* leave first_line and lines of blocks at 0 */
+    int stop_fd;    /* of a pipe or terminal: its end is reached when this
+                       descriptor can be read; 0: none */
     /* Octets that the caller has read from FD already, at most NR_INPUT_RAW:
      * they come first (nr_input_from_fd, of what cannot seek). Copied. */
     struct nr_bytes head;
@@ -100,6 +105,24 @@ enum nr_err nr_input_from_fd(int fd, const char *name,
  */
 enum nr_err nr_input_next(struct nr_input *in, struct nr_block *out,
     struct nr_diag *d) NR_MUST_USE;
+
+/*
+ * The same into a buffer of the caller: nothing is copied but the part of a
+ * line that the block before ended in. BUF has nr_input_room(block option)
+ * octets; the text stands in it with NR_INPUT_SLACK octets before it and as
+ * many behind it, all of them LF.
+ */
+#define NR_INPUT_SLACK ((size_t)64)
+size_t nr_input_room(size_t block);
+enum nr_err nr_input_next_in(struct nr_input *in, uint8_t *buf,
+    struct nr_block *out, struct nr_diag *d) NR_MUST_USE;
+
+/* True when the text's octet I is the file's octet I + *MARK; known once the
+ * first block was read. */
+bool nr_input_is_flat(const struct nr_input *in, size_t *mark);
+
+/* Octets of the file that were read so far, packed ones as they are. */
+uint64_t nr_input_offset(const struct nr_input *in);
 
 /* Following stopped: what is left of the last line comes with the next call. */
 void nr_input_finish(struct nr_input *in);

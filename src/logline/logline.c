@@ -167,6 +167,18 @@ static const struct nr_format formats[] = {
 
 #define FORMATS (sizeof(formats) / sizeof(formats[0]))
 
+unsigned
+nr_format_index(const struct nr_format *fmt)
+{
+    return (unsigned)(fmt - formats);
+}
+
+const struct nr_format *
+nr_format_at(unsigned i)
+{
+    return i < FORMATS ? &formats[i] : NULL;
+}
+
 static bool
 try_format(struct nr_logfile *f, const struct nr_format *fmt,
     struct nr_bytes line, struct nr_record *r)

@@ -13,6 +13,7 @@
 #ifndef NR_LOGLINE_H
 #define NR_LOGLINE_H
 
+#include "base/attr.h"
 #include "base/date.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -142,6 +143,17 @@ void nr_logfile_learn(struct nr_logfile *f, struct nr_bytes head);
 bool nr_logfile_wants_prescan(const struct nr_logfile *f);
 void nr_logfile_prescan(struct nr_logfile *f, struct nr_bytes block);
 
+/*
+ * What the lines parsed so far mean for those after them, as
+ * NR_LOGFILE_STATE octets, so that reading can go on later: new with the same
+ * options, learn from the same head, then restore. False: these octets are no
+ * such state, and F is as it was.
+ */
+#define NR_LOGFILE_STATE ((size_t)192)
+void nr_logfile_save(const struct nr_logfile *f, uint8_t out[NR_LOGFILE_STATE]);
+bool nr_logfile_restore(struct nr_logfile *f,
+    const uint8_t in[NR_LOGFILE_STATE]) NR_MUST_USE;
+
 /* Source of the file as recognised so far. */
 enum nr_source nr_logfile_source(const struct nr_logfile *f);
 
@@ -152,5 +164,11 @@ enum nr_source nr_logfile_source(const struct nr_logfile *f);
  */
 void nr_logline_parse(struct nr_logfile *f, struct nr_bytes line,
     struct nr_record *out);
+
+/*
+ * Pass over TEXT, whole lines of which nothing is wanted: lines parsed after it
+ * come out as if each line of TEXT had been parsed.
+ */
+void nr_logfile_skip(struct nr_logfile *f, struct nr_bytes text);
 
 #endif

@@ -62,6 +62,10 @@ struct nr_format {
         struct nr_record *r);
 };
 
+/* Place of a format in the table, and back (NULL: there is none). */
+unsigned nr_format_index(const struct nr_format *fmt);
+const struct nr_format *nr_format_at(unsigned i);
+
 /* ---- views ---- */
 
 static inline struct nr_bytes

@@ -90,9 +90,6 @@ struct nr_watch;
 struct nr_watch_conf {
     unsigned threads; /* 0: one per processor, at most NR_WATCH_THREADS_MAX */
     bool follow;      /* wait for more at the end of files, until stop */
-    bool check;       /* judge every line twice, by the sieve and by the scanner
-                         alone; a difference is NR_EDAMAGED */
-    bool scalar;      /* no sieve: the scanner looks at all lines */
     unsigned scan;    /* NR_SCAN_*, as the user wants it; what a list needs
                          (nr_scan_flags_of its kinds) is added for each list.
                          With one of NR_SCAN_BEYOND_SIEVE all lines are

@@ -1,0 +1,133 @@
+/* Judging: which lines of a block contain indicators of the list. */
+#include "watch/engine.h"
+
+#include <stdlib.h>
+
+void
+nr_judge_init(struct judge *j)
+{
+    nr_tokens_init(&j->tokens, 0);
+    nr_matches_init(&j->matches);
+}
+
+void
+nr_judge_fini(struct judge *j)
+{
+    nr_tokens_fini(&j->tokens);
+    nr_matches_fini(&j->matches);
+}
+
+/* Is there nothing but what a token leaves at its ends in [AT, END)? */
+static bool
+only_trimmings(struct nr_bytes text, size_t at, size_t end)
+{
+    for (; at < end; at++)
+        if (!strchr(".-,;:!?)]", text.p[at]) || text.p[at] == '\0')
+            return false;
+    return true;
+}
+
+/* Where a line was torn inside a run, the tokens that touch the tear are no
+ * whole ones and are taken out. */
+static void
+drop_torn(const struct nr_block *b, struct nr_tokens *t)
+{
+    size_t n = 0;
+
+    if (!b->torn_head && !b->torn_tail)
+        return;
+    for (size_t i = 0; i < t->n; i++) {
+        const struct nr_token *k = &t->v[i];
+
+        if ((b->torn_head && only_trimmings(b->text, 0, k->at)) ||
+            (b->torn_tail &&
+                only_trimmings(b->text, k->at + k->len, b->text.n)))
+            continue;
+        t->v[n++] = *k;
+    }
+    t->n = n;
+}
+
+static uint64_t
+count_lf(struct nr_bytes text)
+{
+    const uint8_t *end = text.p + text.n, *p = text.p;
+    uint64_t n = 0;
+
+    for (; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++)
+        n++;
+    return n;
+}
+
+/* Octets of the line at the head of REST, without its end. */
+static uint32_t
+line_len(struct nr_bytes rest)
+{
+    const uint8_t *lf = rest.n ? memchr(rest.p, '\n', rest.n) : NULL;
+    size_t n = lf ? (size_t)(lf - rest.p) : rest.n;
+
+    if (n > 0 && rest.p[n - 1] == '\r')
+        n--;
+    return (uint32_t)n;
+}
+
+/* The matches of J, tokens of a part of the block that begins at AT with line
+ * LINE, become hits. */
+static enum nr_err
+take_matches(struct judge *j, struct slot *s, uint32_t at, uint32_t line,
+    struct nr_diag *d)
+{
+    for (size_t i = 0; i < j->matches.n; i++) {
+        const struct nr_match *m = &j->matches.v[i];
+        const struct nr_token *k = &j->tokens.v[m->token];
+        uint32_t start = at + j->tokens.line_at[m->line];
+        const struct spot_hit *last = s->n_hits ? &s->hits[s->n_hits - 1]
+                                                : NULL;
+        struct spot_hit *h;
+
+        if (!nr_watch_room(&s->hits, &s->cap_hits, s->n_hits, sizeof(*h)))
+            return nr_fail(d, NR_ENOMEM, 0, "watch: out of memory");
+        h = &s->hits[s->n_hits];
+        *h = (struct spot_hit){ .line = line + m->line,
+            .line_at = start,
+            .at = at + k->at,
+            .n = k->len,
+            .indicator = m->indicator };
+        h->line_n = last && s->n_hits && h[-1].line_at == start
+            ? h[-1].line_n
+            : line_len(nr_bytes_sub(s->block.text, start, s->block.text.n));
+        s->n_hits++;
+    }
+    return NR_OK;
+}
+
+/* By the scanner alone. */
+static enum nr_err
+judge_all(struct judge *j, struct slot *s, struct nr_diag *d)
+{
+    enum nr_err err;
+
+    j->tokens.flags = s->list->scan;
+    err = nr_scan(s->block.text, &j->tokens);
+    if (!err) {
+        drop_torn(&s->block, &j->tokens);
+        err = nr_watchlist_match(s->list->w, &j->tokens, &j->matches);
+    }
+    if (err)
+        return nr_fail(d, err, 0, "watch: out of memory");
+    return take_matches(j, s, 0, 0, d);
+}
+
+enum nr_err
+nr_judge(const struct nr_watch *w, struct judge *j, struct slot *s,
+    struct nr_diag *d)
+{
+    struct nr_bytes text = s->block.text;
+
+    (void)w;
+    s->n_hits = 0;
+    s->spots = s->false_spots = 0;
+    s->lines = count_lf(text);
+    s->lines += text.n > 0 && text.p[text.n - 1] != '\n';
+    return judge_all(j, s, d);
+}
