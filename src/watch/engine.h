@@ -142,6 +142,10 @@ struct slot {
 struct judge {
     struct nr_tokens tokens;
     struct nr_matches matches;
+    struct nr_spots spots;
+    struct nr_sieve *sieve; /* of the list of version `list`; NULL: none */
+    struct list *list;      /* a reference */
+    unsigned cpu;
 };
 
 /* A directory that is watched for changes. */
@@ -267,6 +271,9 @@ void nr_read_wait(struct nr_watch *w);
 void nr_read_close(struct file *f);
 /* What F was read from is no longer its text: it may turn up elsewhere. */
 void nr_read_lost(struct nr_watch *w, struct file *f);
+
+/* run.c */
+void nr_list_drop(struct list *l);
 
 /* judge.c */
 enum nr_err nr_judge(const struct nr_watch *w, struct judge *j, struct slot *s,

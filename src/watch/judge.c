@@ -8,6 +8,10 @@ nr_judge_init(struct judge *j)
 {
     nr_tokens_init(&j->tokens, 0);
     nr_matches_init(&j->matches);
+    nr_spots_init(&j->spots);
+    j->sieve = NULL;
+    j->list = NULL;
+    j->cpu = nr_cpu_flags();
 }
 
 void
@@ -15,6 +19,9 @@ nr_judge_fini(struct judge *j)
 {
     nr_tokens_fini(&j->tokens);
     nr_matches_fini(&j->matches);
+    nr_spots_fini(&j->spots);
+    nr_sieve_destroy(j->sieve);
+    nr_list_drop(j->list);
 }
 
 /* Is there nothing but what a token leaves at its ends in [AT, END)? */
@@ -46,17 +53,6 @@ drop_torn(const struct nr_block *b, struct nr_tokens *t)
         t->v[n++] = *k;
     }
     t->n = n;
-}
-
-static uint64_t
-count_lf(struct nr_bytes text)
-{
-    const uint8_t *end = text.p + text.n, *p = text.p;
-    uint64_t n = 0;
-
-    for (; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++)
-        n++;
-    return n;
 }
 
 /* Octets of the line at the head of REST, without its end. */
@@ -118,16 +114,85 @@ judge_all(struct judge *j, struct slot *s, struct nr_diag *d)
     return take_matches(j, s, 0, 0, d);
 }
 
+/* The sieve of the block's list, where there can be one. */
+static enum nr_err
+choose_sieve(struct judge *j, struct list *l, struct nr_diag *d)
+{
+    struct nr_sieve_set sets[NR_SIEVE_SETS_MAX];
+    unsigned options = (l->scan & NR_SCAN_FANGS ? NR_SIEVE_FANGS : 0u) |
+        (l->scan & (NR_SCAN_URL_PREFIX | NR_SCAN_URL_BARE) ? NR_SIEVE_URL_PREFIX
+                                                           : 0u);
+    size_t n = 0;
+
+    if (j->list == l)
+        return NR_OK;
+    nr_sieve_destroy(j->sieve);
+    j->sieve = NULL;
+    nr_list_drop(j->list);
+    j->list = l;
+    l->refs++;
+    if (l->scan & NR_SCAN_BEYOND_SIEVE)
+        return NR_OK;
+    nr_watchlist_sieve(l->w, sets, &n);
+    return n == 0 ? NR_OK
+                  : nr_sieve_create(sets, n, options, j->cpu, &j->sieve, d);
+}
+
+/* The line around SPOT; *NEXT is behind its line feed. */
+static size_t
+line_start(struct nr_bytes text, size_t spot, size_t *next)
+{
+    const uint8_t *lf = spot ? memrchr(text.p, '\n', spot) : NULL;
+    const uint8_t *end = memchr(text.p + spot, '\n', text.n - spot);
+
+    *next = end ? (size_t)(end - text.p) + 1 : text.n;
+    return lf ? (size_t)(lf - text.p) + 1 : 0;
+}
+
+/* Only lines with spots are scanned. */
+static enum nr_err
+judge_spots(struct judge *j, struct slot *s, struct nr_diag *d)
+{
+    struct nr_bytes text = s->block.text;
+    enum nr_err err = nr_sieve_run(j->sieve, text, &j->spots);
+    size_t done = 0, counted = 0, line = 0;
+
+    j->tokens.flags = s->list->scan;
+    s->spots = j->spots.n;
+    for (size_t i = 0; i < j->spots.n && !err; i++) {
+        size_t start, had = s->n_hits;
+
+        if (j->spots.v[i] < done)
+            continue;
+        start = line_start(text, j->spots.v[i], &done);
+        line += nr_count_lines(nr_bytes_sub(text, counted, start), j->cpu);
+        counted = start;
+        err = nr_scan(nr_bytes_sub(text, start, done), &j->tokens);
+        if (!err)
+            err = nr_watchlist_match(s->list->w, &j->tokens, &j->matches);
+        if (!err)
+            err = take_matches(j, s, (uint32_t)start, (uint32_t)line, d);
+        s->false_spots += s->n_hits == had;
+    }
+    return err ? nr_fail(d, err, 0, "watch: out of memory") : NR_OK;
+}
+
 enum nr_err
 nr_judge(const struct nr_watch *w, struct judge *j, struct slot *s,
     struct nr_diag *d)
 {
     struct nr_bytes text = s->block.text;
+    enum nr_err err = choose_sieve(j, s->list, d);
 
     (void)w;
     s->n_hits = 0;
     s->spots = s->false_spots = 0;
-    s->lines = count_lf(text);
+    s->lines = nr_count_lines(text, j->cpu);
     s->lines += text.n > 0 && text.p[text.n - 1] != '\n';
-    return judge_all(j, s, d);
+    if (err)
+        return err;
+    /* pieces of a long line do not begin where a line does */
+    if (!j->sieve || s->block.continues || s->block.goes_on)
+        return judge_all(j, s, d);
+    return judge_spots(j, s, d);
 }

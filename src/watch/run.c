@@ -40,8 +40,8 @@ list_new(const struct nr_watch *w, struct nr_watchlist *of)
     return l;
 }
 
-static void
-list_drop(struct list *l)
+void
+nr_list_drop(struct list *l)
 {
     if (l && atomic_fetch_sub(&l->refs, 1) == 1) {
         nr_watchlist_close(l->w);
@@ -73,7 +73,7 @@ nr_watch_swap(struct nr_watch *w, struct nr_watchlist *list)
     w->list = l;
     (void)pthread_mutex_unlock(&w->list_lock);
     w->swaps++;
-    list_drop(old);
+    nr_list_drop(old);
 }
 
 /* --- making --- */
@@ -135,7 +135,7 @@ static void
 ring_free(struct nr_watch *w)
 {
     for (size_t i = 0; i < w->n_ring; i++) {
-        list_drop(w->ring[i].list);
+        nr_list_drop(w->ring[i].list);
         free(w->ring[i].buf);
         free(w->ring[i].hits);
     }
@@ -164,7 +164,7 @@ nr_watch_free(struct nr_watch *w)
     for (size_t i = 0; i < w->n_sources; i++)
         free(w->sources[i].path);
     free(w->sources);
-    list_drop(w->list);
+    nr_list_drop(w->list);
     nr_buf_fini(&w->extra);
     free(w->probe);
     close_if(w->stop_fd);
@@ -409,7 +409,7 @@ oldest(struct nr_watch *w, bool sleep, bool *end)
 static void
 give_back(struct nr_watch *w, struct slot *s)
 {
-    list_drop(s->list);
+    nr_list_drop(s->list);
     s->list = NULL;
     (void)pthread_mutex_lock(&w->ring_lock);
     w->give_seq++;
