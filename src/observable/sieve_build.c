@@ -17,7 +17,7 @@ nr_sieve_sizes(const size_t *count)
 
     for (unsigned i = 0; i < NR_KINDS; i++) {
         all += count[i];
-        if (nr_kind_is_hot((enum nr_kind)i))
+        if (i <= NR_KIND_SHA256) /* the hot ones */
             probes += count[i];
     }
     probes += count[NR_KIND_DOMAIN]; /* tail and whole */
@@ -61,7 +61,7 @@ hash_windows(const struct sieve_keys *k, uint64_t salt, struct nr_bytes in,
         memset(w, 0, sizeof(w));
         for (size_t i = 0; i < n; i++)
             w[SIEVE_WINDOW - n + i] = in.p[in.n - n + i] | fold;
-        h = sieve_mix(k, sieve_nh(k, w) ^ sieve_rot(h, 31), salt);
+        h = sieve_chain(k, h, sieve_nh(k, w), salt);
         in.n -= n;
     } while (in.n > 0);
     return h;
@@ -115,8 +115,8 @@ probe_url(const struct sieve_keys *k, struct nr_bytes key)
     return sieve_probe_start(k, NR_KIND_URL, nr_bytes_sub(key, head, key.n));
 }
 
-static uint64_t
-probe_email(const struct sieve_keys *k, struct nr_bytes key)
+uint64_t
+nr_sieve_probe_email(const struct sieve_keys *k, struct nr_bytes key)
 {
     const uint8_t *at = memrchr(key.p, '@', key.n);
     size_t local = at ? (size_t)(at - key.p) : 0;
@@ -129,7 +129,6 @@ static struct probes
 probes_of(const struct sieve_keys *k, const struct nr_sieve_item *i)
 {
     struct probes out = { .n = 1 };
-    struct nr_bytes tail;
 
     switch (i->kind) {
     case NR_KIND_IPV4:
@@ -146,16 +145,14 @@ probes_of(const struct sieve_keys *k, const struct nr_sieve_item *i)
             i->key.p);
         break;
     case NR_KIND_DOMAIN:
-        tail = nr_sieve_tail(i->key);
-        out.h[0] = sieve_probe_end(k, tail);
-        if (tail.n < i->key.n)
-            out.h[out.n++] = nr_sieve_hash_name(k, i->key);
+        out.h[0] = sieve_probe_tail(k, nr_sieve_tail(i->key));
+        out.h[out.n++] = nr_sieve_hash_name(k, i->key);
         break;
     case NR_KIND_URL:
         out.h[0] = probe_url(k, i->key);
         break;
     case NR_KIND_EMAIL:
-        out.h[0] = probe_email(k, i->key);
+        out.h[0] = nr_sieve_probe_email(k, i->key);
         break;
     case NR_KIND_MD5:
     case NR_KIND_SHA1:

@@ -16,6 +16,7 @@
 
 #define SIEVE_WINDOW     ((size_t)32) /* octets of a probe */
 #define SIEVE_SHORT      ((size_t)3)  /* octets of a last label but one: "co" */
+#define SIEVE_TAIL       ((unsigned)NR_KINDS) /* a kind of its own */
 #define SIEVE_LOCAL      ((size_t)16) /* octets left of '@' in a probe */
 #define SIEVE_FOLD       UINT64_C(0x2020202020202020)
 #define SIEVE_FILTER_PER 12 /* bits of filter for each probe */
@@ -125,14 +126,14 @@ sieve_probe_start(const struct sieve_keys *k, unsigned kind, struct nr_bytes in)
     return sieve_mix(k, sieve_nh(k, w), sieve_salt(kind));
 }
 
-/* Probe of the last octets of a name. */
+/* Probe of the tail of a name: the last octets of it. */
 static inline uint64_t
-sieve_probe_end(const struct sieve_keys *k, struct nr_bytes in)
+sieve_probe_tail(const struct sieve_keys *k, struct nr_bytes in)
 {
     uint8_t w[SIEVE_WINDOW];
 
     sieve_window_end(in, w);
-    return sieve_mix(k, sieve_nh(k, w), sieve_salt(NR_KIND_DOMAIN));
+    return sieve_mix(k, sieve_nh(k, w), sieve_salt(SIEVE_TAIL));
 }
 
 /* Probe of an IPv4 address or range; A in host order, LEN 32: an address. */
@@ -180,7 +181,17 @@ sieve_word(uint64_t h, size_t filter_n)
 /* The tail of a name by which it is found first: see sieve.h. */
 struct nr_bytes nr_sieve_tail(struct nr_bytes name);
 
+/* One more window of a text that is hashed from its end on; H is 0 at first. */
+static inline uint64_t
+sieve_chain(const struct sieve_keys *k, uint64_t h, uint64_t nh, uint64_t salt)
+{
+    return sieve_mix(k, nh ^ sieve_rot(h, 31), salt);
+}
+
 /* As nr_sieve_hash() of a name, with the keys at hand, in any case. */
 uint64_t nr_sieve_hash_name(const struct sieve_keys *k, struct nr_bytes name);
+
+/* Probe of a canonical e-mail address. */
+uint64_t nr_sieve_probe_email(const struct sieve_keys *k, struct nr_bytes key);
 
 #endif

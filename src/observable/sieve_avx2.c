@@ -1,0 +1,156 @@
+/* The sieve on AVX2, with the bit instructions that came with it. */
+#include "observable/sieve_slide.h"
+#include "observable/sieve_ymm.h"
+
+/* Rectangles of (high nibble, low nibble) that make up the classes. */
+enum {
+    DIGIT = 1,
+    A_TO_F = 2,
+    G_TO_O = 4,
+    P_TO_Z = 8,
+    DOT = 16,
+    HYPHEN = 32,
+    UNDERSCORE = 64,
+    COLON = 128,
+    ALPHA = A_TO_F | G_TO_O | P_TO_Z,
+};
+
+static inline uint32_t
+has(__m256i x, int bits)
+{
+    __m256i none = _mm256_cmpeq_epi8(_mm256_and_si256(x,
+                                         _mm256_set1_epi8((char)bits)),
+        _mm256_setzero_si256());
+
+    return ~(uint32_t)_mm256_movemask_epi8(none);
+}
+
+static inline uint32_t
+is(__m256i v, char c)
+{
+    return (uint32_t)_mm256_movemask_epi8(
+        _mm256_cmpeq_epi8(v, _mm256_set1_epi8(c)));
+}
+
+/* Bit N of each octet. */
+static inline uint32_t
+bit(__m256i x, int n)
+{
+    return (uint32_t)_mm256_movemask_epi8(_mm256_slli_epi16(x, 7 - n));
+}
+
+static inline __m256i
+classes_of(__m256i v)
+{
+    enum {
+        L0 = DIGIT | P_TO_Z,
+        L1 = DIGIT | A_TO_F | P_TO_Z,
+        L7 = DIGIT | G_TO_O | P_TO_Z,
+    };
+
+    const __m256i lo = _mm256_broadcastsi128_si256(_mm_setr_epi8(L0, L1, L1, L1,
+        L1, L1, L1, L7, L7, L7, (char)(G_TO_O | P_TO_Z | COLON), G_TO_O, G_TO_O,
+        G_TO_O | HYPHEN, G_TO_O | DOT, G_TO_O | UNDERSCORE));
+    const __m256i hi = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 0,
+        DOT | HYPHEN, (char)(DIGIT | COLON), A_TO_F | G_TO_O,
+        P_TO_Z | UNDERSCORE, A_TO_F | G_TO_O, P_TO_Z, 0, 0, 0, 0, 0, 0, 0, 0));
+    const __m256i nibble = _mm256_set1_epi8(15);
+
+    return _mm256_and_si256(_mm256_shuffle_epi8(lo,
+                                _mm256_and_si256(v, nibble)),
+        _mm256_shuffle_epi8(hi,
+            _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble)));
+}
+
+#define BOTH(expr_a, expr_b) ((uint64_t)(expr_b) << 32 | (expr_a))
+
+static inline void
+classify(const uint8_t *p, struct sieve_planes *m, size_t w)
+{
+    __m256i u = _mm256_loadu_si256((const void *)p);
+    __m256i v = _mm256_loadu_si256((const void *)(p + 32));
+    __m256i x = classes_of(u), y = classes_of(v);
+    uint64_t alpha, digit;
+
+    alpha = BOTH(has(x, ALPHA), has(y, ALPHA));
+    digit = BOTH(bit(x, 0), bit(y, 0));
+    m->hex[w] = BOTH(bit(x, 1), bit(y, 1)) | digit;
+    m->label[w] = BOTH(has(x, HYPHEN | UNDERSCORE),
+                      has(y, HYPHEN | UNDERSCORE)) |
+        alpha | digit;
+    m->dot[w] = BOTH(bit(x, 4), bit(y, 4));
+    m->colon[w] = BOTH(bit(x, 7), bit(y, 7));
+    m->at[w] = BOTH(is(u, '@'), is(v, '@'));
+    m->slash[w] = BOTH(is(u, '/') | is(u, '\\'), is(v, '/') | is(v, '\\'));
+    m->alpha[w] = alpha;
+    m->digit[w] = digit;
+}
+
+static inline uint64_t
+high_plane(const uint8_t *p)
+{
+    __m256i u = _mm256_loadu_si256((const void *)p);
+    __m256i v = _mm256_loadu_si256((const void *)(p + 32));
+
+    return BOTH((uint32_t)_mm256_movemask_epi8(u),
+        (uint32_t)_mm256_movemask_epi8(v));
+}
+
+static inline uint32_t *
+put_places(uint32_t *v, uint32_t at, uint64_t m)
+{
+    uint32_t *end = v + _mm_popcnt_u64(m);
+
+    /* Most words have one or two. */
+    v[0] = at + (uint32_t)_tzcnt_u64(m);
+    m = _blsr_u64(m);
+    v[1] = at + (uint32_t)_tzcnt_u64(m);
+    for (v += 2; v < end; v++) {
+        m = _blsr_u64(m);
+        *v = at + (uint32_t)_tzcnt_u64(m);
+    }
+    return end;
+}
+
+static inline __m256i
+folded(const uint8_t *p, const uint8_t *mask)
+{
+    __m256i v = _mm256_loadu_si256((const void *)p);
+
+    v = _mm256_or_si256(v, _mm256_set1_epi8(0x20));
+    return _mm256_and_si256(v, _mm256_loadu_si256((const void *)mask));
+}
+
+static inline uint64_t
+tail_nh(const struct sieve_keys *k, const uint8_t *end, unsigned n)
+{
+    return nh_of(k, folded(end - 32, sieve_slide + n));
+}
+
+static inline uint64_t
+head_nh(const struct sieve_keys *k, const uint8_t *p, unsigned n)
+{
+    return nh_of(k, folded(p, sieve_slide + 64 - n));
+}
+
+static size_t
+count_lines(const uint8_t *p, size_t n)
+{
+    size_t lines = 0;
+
+    for (; n >= 64; n -= 64, p += 64) {
+        __m256i u = _mm256_loadu_si256((const void *)p);
+        __m256i v = _mm256_loadu_si256((const void *)(p + 32));
+
+        lines += (size_t)_mm_popcnt_u64(BOTH(is(u, '\n'), is(v, '\n')));
+    }
+    for (; n > 0; n--)
+        lines += *p++ == '\n';
+    return lines;
+}
+
+#define LANES            4
+#define ONE_BEFORE(a, b) __builtin_shufflevector(a, b, 3, 4, 5, 6)
+#define KERNEL           nr_sieve_avx2
+#define KERNEL_NAME      "avx2"
+#include SIEVE_BODY

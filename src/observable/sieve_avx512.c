@@ -1,0 +1,97 @@
+/* The sieve on AVX-512 with the octet permutations of VBMI (Ice Lake, Zen 4
+ * and later). */
+#include "observable/sieve_classes.h"
+#include "observable/sieve_ymm.h"
+
+/* Of the octets below 0x80: one permutation looks 64 of them up. */
+static const uint8_t classes[128] = SIEVE_CLASSES;
+
+static inline void
+classify(const uint8_t *p, struct sieve_planes *m, size_t w)
+{
+    __m512i v = _mm512_loadu_si512(p), x;
+
+    x = _mm512_permutex2var_epi8(_mm512_loadu_si512(classes), v,
+        _mm512_loadu_si512(classes + 64));
+    /* The permutation ignores bit 7. */
+    x = _mm512_maskz_mov_epi8(_knot_mask64(_mm512_movepi8_mask(v)), x);
+    m->label[w] = _mm512_test_epi8_mask(x, _mm512_set1_epi8(S_LABEL));
+    m->dot[w] = _mm512_test_epi8_mask(x, _mm512_set1_epi8(S_DOT));
+    m->alpha[w] = _mm512_test_epi8_mask(x, _mm512_set1_epi8(S_ALPHA));
+    m->digit[w] = _mm512_test_epi8_mask(x, _mm512_set1_epi8(S_DIGIT));
+    m->hex[w] = _mm512_test_epi8_mask(x, _mm512_set1_epi8(S_HEX));
+    m->colon[w] = _mm512_test_epi8_mask(x, _mm512_set1_epi8(S_COLON));
+    m->at[w] = _mm512_test_epi8_mask(x, _mm512_set1_epi8(S_AT));
+    m->slash[w] = _mm512_movepi8_mask(x);
+}
+
+static inline uint64_t
+high_plane(const uint8_t *p)
+{
+    return _mm512_movepi8_mask(_mm512_loadu_si512(p));
+}
+
+static inline uint32_t *
+put_places(uint32_t *v, uint32_t at, uint64_t m)
+{
+    uint8_t count[64];
+    __m512i places;
+    uint32_t *end = v + _mm_popcnt_u64(m);
+
+    for (unsigned i = 0; i < 64; i++)
+        count[i] = (uint8_t)i;
+    places = _mm512_maskz_compress_epi8(m, _mm512_loadu_si512(count));
+    _mm256_storeu_si256((void *)v,
+        _mm256_add_epi32(_mm256_cvtepu8_epi32(_mm512_castsi512_si128(places)),
+            _mm256_set1_epi32((int)at)));
+    if (__builtin_expect(end - v > 8, 0)) {
+        for (; m; m = _blsr_u64(m))
+            *v++ = at + (uint32_t)_tzcnt_u64(m);
+    }
+    return end;
+}
+
+static inline uint64_t
+tail_nh(const struct sieve_keys *k, const uint8_t *end, unsigned n)
+{
+    __mmask32 live = 0xffffffffu << (32 - n);
+    __m256i v = _mm256_maskz_loadu_epi8(live, end - 32);
+
+    v = _mm256_or_si256(v, _mm256_maskz_mov_epi8(live, _mm256_set1_epi8(0x20)));
+    return nh_of(k, v);
+}
+
+static inline uint64_t
+head_nh(const struct sieve_keys *k, const uint8_t *p, unsigned n)
+{
+    __mmask32 live = _bzhi_u32(0xffffffffu, n);
+    __m256i v = _mm256_maskz_loadu_epi8(live, p);
+
+    v = _mm256_or_si256(v, _mm256_maskz_mov_epi8(live, _mm256_set1_epi8(0x20)));
+    return nh_of(k, v);
+}
+
+static size_t
+count_lines(const uint8_t *p, size_t n)
+{
+    const __m512i lf = _mm512_set1_epi8('\n');
+    size_t lines = 0;
+
+    for (; n >= 64; n -= 64, p += 64)
+        lines += (size_t)_mm_popcnt_u64(
+            _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(p), lf));
+    if (n > 0) {
+        __mmask64 live = ~(uint64_t)0 >> (64 - n);
+
+        lines += (size_t)_mm_popcnt_u64(_mm512_mask_cmpeq_epi8_mask(live,
+            _mm512_maskz_loadu_epi8(live, p), lf));
+    }
+    return lines;
+}
+
+#define LANES 8
+#define ONE_BEFORE(a, b) \
+    __builtin_shufflevector(a, b, 7, 8, 9, 10, 11, 12, 13, 14)
+#define KERNEL      nr_sieve_avx512
+#define KERNEL_NAME "avx512"
+#include SIEVE_BODY

@@ -1,0 +1,499 @@
+/*
+ * The kernel of the sieve, compiled once for each instruction set. The file
+ * that includes this has defined, for its registers:
+ *
+ *   LANES, ONE_BEFORE(a, b)  words of a register; the last word of A and all
+ *                      but the last of B
+ *   classify(p, m, w)  planes of the 64 octets from P on, into word W of M
+ *   high_plane(p)      those above 0x7f
+ *   count(m)           bits of M
+ *   put_places(v, at, m)  append AT + i for each bit i of M; new end of list.
+ *                      Up to SIEVE_SPARE elements behind it may be spoilt
+ *   tail_nh(k, end, n) NH of the last N <= 32 octets before END, folded
+ *   head_nh(k, p, n)   NH of the first N <= 32 octets from P on, folded
+ *   url_octets(p)      how many of the 32 octets from P on a URL goes on
+ *   count_lines(p, n)
+ *   KERNEL, KERNEL_NAME
+ */
+#include "observable/sieve_int.h"
+
+/* A call for each piece costs nothing, and profiles show where time goes. */
+#define STAGE static __attribute__((noinline))
+
+/* The 64 bits of MAP before bit AT of the piece, the last one on top. */
+static inline uint64_t
+bits_before(const uint64_t *map, size_t at)
+{
+    size_t last = at + SIEVE_BACK * 64 - 1;
+    const uint64_t *w = map + last / 64;
+
+    return w[0] << (63 - (last & 63)) | w[-1] >> 1 >> (last & 63);
+}
+
+/* Places of the highest bits of V, counted from above; V goes without. */
+static inline unsigned
+take_top(uint64_t *v)
+{
+    unsigned n = (unsigned)__builtin_clzll(*v | 1);
+
+    *v &= ~(UINT64_C(1) << 63 >> n);
+    return n;
+}
+
+/* --- stage 1: events --- */
+
+/* LANES words at a time, as the registers have them. */
+typedef uint64_t lanes __attribute__((vector_size(8 * LANES)));
+
+/* What the words of a piece leave to those of the next. */
+struct carry {
+    lanes label, digit, colon, slash, both, dot_label, dot_digit, number, third;
+};
+
+_Static_assert(sizeof(struct carry) <= sizeof(uint64_t[SIEVE_CARRY]), "carry");
+
+static inline lanes
+load(const uint64_t *p)
+{
+    lanes v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static inline void
+store(uint64_t *p, lanes v)
+{
+    memcpy(p, &v, sizeof(v));
+}
+
+/* The words one before those of V, whose predecessors stood in *LAST. */
+static inline lanes
+before(lanes v, lanes *last)
+{
+    lanes b = ONE_BEFORE(*last, v);
+
+    *last = v;
+    return b;
+}
+
+/* V moved up by N, B being the words before. */
+static inline lanes
+up(lanes v, lanes b, int n)
+{
+    return v << n | b >> (64 - n);
+}
+
+/* Places that have one of V 2 to 4 before them. */
+static inline lanes
+near(lanes v, lanes b)
+{
+    return up(v, b, 2) | up(v, b, 3) | up(v, b, 4);
+}
+
+/* First digits of a number behind three others, with dots between. */
+static inline lanes
+quad_lasts(lanes dot, lanes digit, struct carry *c)
+{
+    lanes dots = dot & up(digit, before(digit, &c->digit), 1);
+    lanes number = digit & up(dots, before(dots, &c->dot_digit), 1);
+    lanes third = number & near(number, before(number, &c->number));
+
+    return number & near(third, before(third, &c->third));
+}
+
+/* The first of each aligned group of 16 hex digits. Any 31 in a row have one.
+ */
+static inline lanes
+hex_groups(lanes v)
+{
+    v &= v >> 1;
+    v &= v >> 2;
+    v &= v >> 4;
+    v &= v >> 8;
+    return v & UINT64_C(0x0001000100010001);
+}
+
+/* From planes to events, but for the two that need sums. */
+STAGE void
+find_events(struct nr_sieve *s, size_t words)
+{
+    const struct sieve_planes *m = &s->planes;
+    struct sieve_events *e = &s->events;
+    struct carry c;
+
+    memcpy(&c, s->carry, sizeof(c));
+    for (size_t w = 0; w < words; w += LANES) {
+        lanes label = load(m->label + w), dot = load(m->dot + w);
+        lanes digit = load(m->digit + w), colon = load(m->colon + w);
+        lanes hex = load(m->hex + w), slash = load(m->slash + w);
+        lanes colon_b = before(colon, &c.colon), both = hex | colon;
+        lanes dots = dot & up(label, before(label, &c.label), 1);
+
+        store(e->first + w,
+            load(m->alpha + w) & up(dots, before(dots, &c.dot_label), 1));
+        store(e->quads + w, quad_lasts(dot, digit, &c));
+        store(e->urls + w,
+            slash & up(slash, before(slash, &c.slash), 1) &
+                up(colon, colon_b, 2));
+        store(e->colons + w, colon & up(both, before(both, &c.both), 1));
+        store(e->twice + w, colon & up(colon, colon_b, 1));
+        store(e->hex + w, hex_groups(hex));
+        store(s->stop + SIEVE_BACK + w, ~label);
+        store(s->no_digit + SIEVE_BACK + w, ~digit);
+        store(s->no_v6 + SIEVE_BACK + w, ~both);
+        store(s->colon + SIEVE_BACK + w, colon);
+    }
+    memcpy(s->carry, &c, sizeof(c));
+}
+
+/*
+ * Ends of names: behind a last label that starts with a letter; a dot may
+ * follow, if no further label does. An addition runs through each label from
+ * its start to behind its end.
+ *
+ * Colons that may be of an IPv6 address, one of each at least: it has "::", or
+ * seven colons behind a digit within 39 octets.
+ */
+STAGE void
+add_up(struct nr_sieve *s, size_t words)
+{
+    const struct sieve_planes *m = &s->planes;
+    struct sieve_events *e = &s->events;
+    uint64_t carry = s->sums.label, dotted = s->sums.dotted;
+    uint64_t colons = s->sums.colons;
+
+    for (size_t w = 0; w < words; w++) {
+        uint64_t label = m->label[w], sum = label + e->first[w], end, dots;
+        uint64_t over = sum < label, inner = colons;
+
+        sum += carry;
+        carry = over | (sum < carry);
+        end = sum & ~label;
+        dots = end & m->dot[w];
+        e->names[w] = (end & ~m->dot[w]) |
+            ((dots << 1 | dotted) & ~(m->alpha[w] | m->digit[w]));
+        dotted = dots >> 63;
+        colons = count(e->colons[w]);
+        e->v6[w] = inner + colons >= 7 ? e->colons[w] : e->twice[w];
+    }
+    s->sums = (struct sieve_sums){ carry, dotted, colons };
+}
+
+/* Planes of the piece; nothing stands behind the block. */
+STAGE void
+classify_all(struct nr_sieve *s, size_t words)
+{
+    struct sieve_planes *m = &s->planes;
+    size_t whole = nr_min(words, (s->n - s->base) / 64);
+
+    for (size_t w = 0; w < whole; w++)
+        classify(s->p + s->base + w * 64, m, w);
+    for (size_t w = whole; w < words; w++) {
+        size_t left = s->n - s->base - whole * 64;
+
+        m->label[w] = m->dot[w] = m->alpha[w] = m->digit[w] = m->hex[w] = 0;
+        m->colon[w] = m->at[w] = m->slash[w] = 0;
+        if (w > whole || left == 0)
+            continue;
+        classify(s->p + s->base + w * 64, m, w);
+        left = (UINT64_C(1) << left) - 1;
+        m->label[w] &= left;
+        m->dot[w] &= left;
+        m->alpha[w] &= left;
+        m->digit[w] &= left;
+        m->hex[w] &= left;
+        m->colon[w] &= left;
+        m->at[w] &= left;
+        m->slash[w] &= left;
+    }
+}
+
+/* The places of a frequent event. */
+STAGE void
+list_places(struct sieve_list *l, const uint64_t *map, size_t words)
+{
+    uint32_t *v = l->v;
+
+    for (size_t w = 0; w < words; w++)
+        v = put_places(v, (uint32_t)(w * 64), map[w]);
+    l->n = (size_t)(v - l->v);
+}
+
+/* The places of an event that most words have not. */
+STAGE void
+list_few(struct sieve_list *l, const uint64_t *map, size_t words)
+{
+    l->n = 0;
+    for (size_t g = 0; g < words; g += 8) {
+        uint64_t any = 0;
+
+        for (size_t w = g; w < g + 8; w++)
+            any |= map[w];
+        if (!any)
+            continue;
+        for (size_t w = g; w < g + 8; w++)
+            for (uint64_t m = map[w]; m; m &= m - 1)
+                l->v[l->n++] = (uint32_t)(w * 64) +
+                    (uint32_t)__builtin_ctzll(m);
+    }
+}
+
+/* --- stage 3: looking up --- */
+
+/* The tail of the name that ends at END is listed: hash its suffixes. */
+static void
+probe_suffixes(struct nr_sieve *s, size_t end)
+{
+    const uint8_t *e = s->p + end;
+    uint64_t stops = bits_before(s->stop, end - s->base);
+    uint64_t salt = sieve_salt(NR_KIND_DOMAIN), h;
+    const unsigned window = SIEVE_WINDOW;
+    unsigned n = take_top(&stops);
+
+    if (e[-1] == '-') {
+        nr_sieve_name(s, end);
+        return;
+    }
+    while (e[-(int)n - 1] == '.') {
+        n = take_top(&stops);
+        if (n >= 63) {
+            nr_sieve_name(s, end);
+            return;
+        }
+        h = sieve_chain(&s->keys, 0,
+            tail_nh(&s->keys, e, n < window ? n : window), salt);
+        if (n > window)
+            h = sieve_chain(&s->keys, h,
+                tail_nh(&s->keys, e - window, n - window), salt);
+        sieve_push_deep(s, h, end - 1);
+    }
+    if (e[-(int)n - 1] == '%' || e[-(int)n - 1] == '\\' || e[-(int)n] == '-' ||
+        e[-(int)n] == '.')
+        nr_sieve_name(s, end);
+}
+
+STAGE void
+look_up(struct nr_sieve *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n_probes; i++) {
+        s->passed[n] = s->at[i];
+        n += sieve_in_filter(s, s->hash[i]);
+    }
+    s->n_probes = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (s->passed[i] & SIEVE_NAME)
+            probe_suffixes(s, s->passed[i] & ~SIEVE_NAME);
+        else
+            sieve_spot(s, s->passed[i]);
+    }
+    nr_sieve_deep(s);
+}
+
+/* --- stage 2: probes --- */
+
+static inline void
+probe_tail(struct nr_sieve *s, const uint8_t *end, size_t at, unsigned n,
+    bool count)
+{
+    uint64_t h = sieve_mix(&s->keys,
+        tail_nh(&s->keys, end, n < SIEVE_WINDOW ? n : SIEVE_WINDOW),
+        sieve_salt(SIEVE_TAIL));
+
+    s->hash[s->n_probes] = h;
+    s->at[s->n_probes] = (uint32_t)at | SIEVE_NAME;
+    s->n_probes += count;
+    sieve_fetch(s, h);
+}
+
+STAGE void
+probe_names(struct nr_sieve *s)
+{
+    for (size_t i = 0; i < s->names.n; i++) {
+        size_t end = s->names.v[i];
+        const uint8_t *e = s->p + s->base + end, *start;
+        unsigned two, last, tail;
+        uint64_t stops;
+        bool is_short;
+
+        end -= e[-1] == '.';
+        e -= e[-1] == '.';
+        stops = bits_before(s->stop, end);
+        last = take_top(&stops);
+        two = take_top(&stops);
+        sieve_make_room(s);
+        probe_tail(s, e, s->base + end, two, true);
+        is_short = two - last - 1 <= SIEVE_SHORT && e[-(int)two - 1] == '.';
+        tail = two;
+        if (is_short) {
+            tail = take_top(&stops);
+            probe_tail(s, e, s->base + end, tail, true);
+        }
+        start = e - (tail < SIEVE_WINDOW ? tail : SIEVE_WINDOW);
+        if (e[-(int)tail - 1] == '%' || e[-(int)tail - 1] == '\\' ||
+            *start == '-' || *start == '.' || e[-1] == '-')
+            nr_sieve_odd_name(s, s->base + end);
+    }
+}
+
+/* Digits, 0 to 4, from P on. */
+static inline unsigned
+digits_at(const uint8_t *p)
+{
+    uint32_t v, other;
+
+    memcpy(&v, p, sizeof(v));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap32(v);
+#endif
+    v ^= 0x30303030;
+    other = (((v & 0x7f7f7f7f) + 0x76767676) | v) & 0x80808080;
+    return other ? (unsigned)__builtin_ctz(other) / 8 : 4;
+}
+
+/* The number of N <= 3 digits before END; of one above 255 anything. */
+static inline uint32_t
+number(const uint8_t *end, unsigned n)
+{
+    unsigned skip = 8 * (3 - n);
+    uint32_t v;
+
+    memcpy(&v, end - 4, sizeof(v));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap32(v);
+#endif
+    v = ((v >> 8) ^ 0x303030) >> skip << skip;
+    return v * 0x640a01 >> 16 & 0xff; /* 100, 10, 1 */
+}
+
+STAGE void
+probe_quads(struct nr_sieve *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->quads.n; i++) {
+        size_t dot = (size_t)s->quads.v[i] - 1;
+        const uint8_t *d = s->p + s->base + dot;
+        uint64_t stops = bits_before(s->no_digit, dot);
+        unsigned c = take_top(&stops), b = take_top(&stops);
+        unsigned a = take_top(&stops), last = digits_at(d + 1);
+        uint32_t v;
+
+        if (d[-(int)a - 1] == '%' || d[-(int)a - 2] == '%')
+            nr_sieve_odd_quad(s, s->base + dot - a, s->base + dot + 1 + last);
+        if (c > 3 || b - c > 4 || a - b > 4 || last > 3)
+            continue;
+        v = number(d - b - 1, a - b - 1) << 24 |
+            number(d - c - 1, b - c - 1) << 16 | number(d, c) << 8 |
+            number(d + 1 + last, last);
+        s->quad[n] = v;
+        s->quad_at[n] = (uint32_t)(s->base + dot);
+        n += sieve_in_nets(s, v);
+        if (n == SIEVE_PROBES) {
+            nr_sieve_quads(s, n);
+            n = 0;
+        }
+    }
+    nr_sieve_quads(s, n);
+}
+
+STAGE void
+probe_urls(struct nr_sieve *s)
+{
+    for (size_t i = 0; i < s->urls.n; i++) {
+        size_t at = s->base + s->urls.v[i] + 1;
+        const uint8_t *p = s->p + at;
+        unsigned n;
+
+        sieve_make_room(s);
+        if (p[-1] != '/' || p[-2] != '/') {
+            if (p[-2] == '\\' && p[0] == '\\' && p[1] == '/')
+                nr_sieve_odd_url(s, at + 2, at - 1);
+            continue;
+        }
+        n = url_octets(p);
+        if ((n < SIEVE_WINDOW && p[n] == '\\') ||
+            (s->options & NR_SIEVE_URL_PREFIX) ||
+            (n > 0 && sieve_is_url_mark(p[n - 1]))) {
+            nr_sieve_odd_url(s, at, at - 1);
+            continue;
+        }
+        sieve_push(s,
+            sieve_mix(&s->keys, head_nh(&s->keys, p, n),
+                sieve_salt(NR_KIND_URL)),
+            at - 1, 0);
+    }
+}
+
+/* Not with a wrong number of colons, as other things with colons have. Runs
+ * that leave the piece are left to the scanner. */
+static bool
+may_be_ipv6(struct nr_sieve *s, size_t at, size_t words)
+{
+    const uint64_t *w = s->no_v6 + SIEVE_BACK + at / 64;
+    uint64_t stops = w[0] >> (at & 63) | w[1] << 1 << (63 - (at & 63)), colons;
+    unsigned before = (unsigned)__builtin_clzll(bits_before(s->no_v6, at) | 1);
+    unsigned behind = stops ? (unsigned)__builtin_ctzll(stops) : 64;
+    unsigned n = before + behind;
+
+    if (behind > 48 || before > 48 || at + behind >= words * 64)
+        return true;
+    s->v6_end = s->base + at + behind;
+    if (n > 41) /* eight times four digits, seven colons, one at each end */
+        return false;
+    colons = bits_before(s->colon, at + behind) >> (64 - n);
+    if (!(colons & colons << 1) && (count(colons) < 7 || count(colons) > 9))
+        return false;
+    s->v6_end = 0; /* the scanner looks itself */
+    return true;
+}
+
+STAGE void
+probe_rare(struct nr_sieve *s, size_t words)
+{
+    size_t at = s->base;
+
+    for (size_t i = 0; i < s->mails.n; i++)
+        nr_sieve_email(s, at + s->mails.v[i]);
+    s->no_v6[SIEVE_BACK + words] = ~UINT64_C(0);
+    for (size_t i = 0; i < s->v6.n; i++)
+        if (at + s->v6.v[i] >= s->v6_end && may_be_ipv6(s, s->v6.v[i], words))
+            nr_sieve_ipv6(s, at + s->v6.v[i]);
+    for (size_t i = 0; i < s->hex.n; i++)
+        nr_sieve_hex(s, at + s->hex.v[i]);
+    if (s->traits & NR_SIEVE_XN)
+        for (size_t w = 0; w < words; w++) {
+            uint64_t high = high_plane(s->p + at + w * 64);
+
+            for (; high; high &= high - 1)
+                nr_sieve_high(s, at + w * 64 + (size_t)__builtin_ctzll(high));
+        }
+    if (s->options & NR_SIEVE_FANGS)
+        nr_sieve_fangs(s, at, nr_min(s->n, at + words * 64));
+}
+
+static void
+piece(struct nr_sieve *s, size_t words)
+{
+    size_t round = (words + 7) / 8 * 8;
+
+    classify_all(s, round);
+    find_events(s, round);
+    add_up(s, round);
+    list_places(&s->names, s->events.names, words);
+    list_places(&s->quads, s->events.quads, words);
+    list_places(&s->urls, s->events.urls, words);
+    list_few(&s->mails, s->planes.at, words);
+    list_few(&s->v6, s->events.v6, words);
+    list_few(&s->hex, s->events.hex, words);
+    probe_names(s);
+    probe_quads(s);
+    probe_urls(s);
+    probe_rare(s, words);
+    look_up(s);
+}
+
+const struct nr_sieve_kernel KERNEL = { KERNEL_NAME, piece, look_up,
+    count_lines };
