@@ -191,6 +191,18 @@ give_all(struct nr_watch *w, struct slot *s, struct numbers no,
 }
 
 static enum nr_err
+keep_cursor(struct file *f, const char *cursor, struct nr_diag *d)
+{
+    char *copy = strdup(cursor);
+
+    if (!copy)
+        return nomem(d);
+    free(f->cursor);
+    f->cursor = copy;
+    return NR_OK;
+}
+
+static enum nr_err
 deliver_block(struct nr_watch *w, struct slot *s, struct nr_diag *d)
 {
     struct file *f = s->file;
@@ -220,7 +232,7 @@ deliver_block(struct nr_watch *w, struct slot *s, struct nr_diag *d)
         f->at = b->at + b->text.n;
     }
     w->unsaved = true;
-    return NR_OK;
+    return s->cursor[0] ? keep_cursor(f, s->cursor, d) : NR_OK;
 }
 
 enum nr_err

@@ -4,6 +4,7 @@
  *   collect.c sources -> files: what is there
  *   find.c    which of it is known, and what is to be read
  *   name.c    names that rotation gives
+ *   feed.c    feeds -> blocks
  *   read.c    files -> blocks, under in_lock, by whichever worker comes next
  *   judge.c   block -> hits, by workers side by side
  *   deliver.c hits -> callbacks, in the order of reading, by one thread
@@ -21,6 +22,7 @@
 #include "input/input.h"
 #include "watch/watch.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
@@ -71,6 +73,8 @@ struct file {
     struct nr_logfile *log;
     bool has_state; /* log_state is of `at` */
     uint8_t log_state[NR_LOGFILE_STATE];
+    bool fed;     /* an origin of a feed */
+    char *cursor; /* owned; of a feed, delivered up to here; NULL: none */
     bool mid_line;
     uint64_t line_at, line_no; /* of the long line that goes on */
     struct nr_record record;
@@ -133,7 +137,8 @@ struct slot {
     struct file *file;
     struct nr_diag why;
     struct list *list;
-    struct spot_hit *hits; /* owned */
+    char cursor[NR_WATCH_CURSOR_MAX]; /* of a feed; "": none */
+    struct spot_hit *hits;            /* owned */
     size_t n_hits, cap_hits;
     uint64_t lines, spots, false_spots;
 };
@@ -147,6 +152,8 @@ struct judge {
     struct list *list;      /* a reference */
     unsigned cpu;
 };
+
+struct feed; /* feed.c */
 
 /* A directory that is watched for changes. */
 struct folder {
@@ -167,6 +174,9 @@ struct nr_watch {
 
     struct source *sources;
     size_t n_sources, cap_sources, n_streams;
+    struct feed *feeds;
+    size_t n_feeds, cap_feeds, feed_turn;
+    bool feeds_first;    /* in the next read */
     struct file **files; /* under known_lock */
     size_t n_files, cap_files;
     struct group **groups;
@@ -274,6 +284,14 @@ void nr_read_lost(struct nr_watch *w, struct file *f);
 
 /* run.c */
 void nr_list_drop(struct list *l);
+
+/* feed.c. Under in_lock. */
+enum nr_err nr_feed_read(struct nr_watch *w, struct slot *s, bool *got,
+    struct nr_diag *d) NR_MUST_USE;
+void nr_feed_finish(struct nr_watch *w); /* any number of times */
+bool nr_feed_all_ended(const struct nr_watch *w);
+size_t nr_feed_poll(const struct nr_watch *w, struct pollfd *p, size_t max);
+void nr_feed_fini(struct nr_watch *w);
 
 /* judge.c */
 enum nr_err nr_judge(const struct nr_watch *w, struct judge *j, struct slot *s,

@@ -65,6 +65,7 @@ nr_file_free(struct file *f)
     free(f->mark.head);
     free(f->intro);
     free(f->told);
+    free(f->cursor);
     free(f->path);
     free(f->name);
     free(f);

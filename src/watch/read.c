@@ -418,6 +418,49 @@ all_read(const struct nr_watch *w)
     return true;
 }
 
+/* Feeds and files by turns. */
+static enum nr_err
+read_some(struct nr_watch *w, struct slot *s, bool *got, struct nr_diag *d)
+{
+    enum nr_err err = NR_OK;
+
+    w->feeds_first = !w->feeds_first;
+    if (w->feeds_first)
+        err = nr_feed_read(w, s, got, d);
+    if (!err && !*got)
+        err = read_groups(w, s, got, d);
+    if (!err && !*got && !w->feeds_first)
+        err = nr_feed_read(w, s, got, d);
+    return err;
+}
+
+/* Stop: what the feeds have received until now is still taken. */
+static enum nr_err
+read_last(struct nr_watch *w, struct slot *s, bool *got, struct nr_diag *d)
+{
+    enum nr_err err;
+
+    nr_feed_finish(w);
+    err = nr_feed_read(w, s, got, d);
+    if (err || *got || !nr_feed_all_ended(w))
+        return err;
+    if (w->conf.follow)
+        return flush_one(w, s, got, d);
+    w->ended = true;
+    return NR_OK;
+}
+
+/* Nothing will come any more. */
+static bool
+is_over(const struct nr_watch *w)
+{
+    if (!nr_feed_all_ended(w))
+        return false;
+    if (w->conf.follow)
+        return w->n_feeds > 0 && w->n_sources == 0;
+    return all_read(w);
+}
+
 enum nr_err
 nr_read(struct nr_watch *w, struct slot *s, bool *got, struct nr_diag *d)
 {
@@ -425,19 +468,17 @@ nr_read(struct nr_watch *w, struct slot *s, bool *got, struct nr_diag *d)
 
     *got = false;
     s->file = NULL;
+    s->cursor[0] = '\0';
     if (w->stopping) {
-        if (w->conf.follow)
-            err = flush_one(w, s, got, d);
-        else
-            w->ended = true;
+        err = read_last(w, s, got, d);
     } else {
         if (w->conf.follow)
             nr_find_events(w);
         err = search_if_due(w, d);
         *got = !err && give_trouble(w, s);
         if (!err && !*got)
-            err = read_groups(w, s, got, d);
-        if (!err && !*got && !w->conf.follow && all_read(w))
+            err = read_some(w, s, got, d);
+        if (!err && !*got && is_over(w))
             w->ended = true;
     }
     if (!err && *got && s->file)
@@ -448,12 +489,14 @@ nr_read(struct nr_watch *w, struct slot *s, bool *got, struct nr_diag *d)
 void
 nr_read_wait(struct nr_watch *w)
 {
-    struct pollfd p[POLL_MAX + 2];
+    struct pollfd p[2 * POLL_MAX + 2];
     struct file *of[POLL_MAX + 2];
     nfds_t n = 0;
     int timeout = w->search_due || w->n_troubles ? WAIT_SHORT_MS : WAIT_MS;
 
-    p[n++] = (struct pollfd){ .fd = w->stop_fd, .events = POLLIN };
+    /* once heard, stop is no reason to wake up any more */
+    p[n++] = (struct pollfd){ .fd = w->stopping ? -1 : w->stop_fd,
+        .events = POLLIN };
     if (w->inotify >= 0)
         p[n++] = (struct pollfd){ .fd = w->inotify, .events = POLLIN };
     for (size_t i = 0; i < w->n_groups && n < POLL_MAX + 2; i++) {
@@ -465,7 +508,7 @@ nr_read_wait(struct nr_watch *w)
         p[n++] = (struct pollfd){ .fd = g->v[0]->fd, .events = POLLIN };
     }
     w->waits_in++;
-    if (poll(p, n, timeout) <= 0)
+    if (poll(p, n + nr_feed_poll(w, p + n, POLL_MAX), timeout) <= 0)
         return;
     for (nfds_t i = w->inotify >= 0 ? 2 : 1; i < n; i++)
         if (p[i].revents) {

@@ -158,6 +158,7 @@ nr_watch_free(struct nr_watch *w)
         return;
     ring_free(w);
     nr_find_fini(w);
+    nr_feed_fini(w);
     for (size_t i = 0; i < w->n_files; i++)
         nr_file_free(w->files[i]);
     free(w->files);
@@ -467,7 +468,7 @@ choose_threads(struct nr_watch *w)
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned n = w->conf.threads;
     struct stat st;
-    uint64_t size = 0;
+    uint64_t size = w->n_feeds > 0 ? SMALL : 0;
 
     if (n > 0)
         return n < NR_WATCH_THREADS_MAX ? n : NR_WATCH_THREADS_MAX;

@@ -5,7 +5,7 @@
  *   EXTRA, then for each file: dev (8), ino (8), at (8), lines (8), mtime in ns
  *   (8), done size (8), octets of head (4), their XXH3-64 (8), flags (1), hash
  *   of the first line (16), state of the log (NR_LOGFILE_STATE), name (4 + n),
- *   path (4 + n); at the end XXH3-64 of all before (8). Little endian.
+ *   path (4 + n), cursor (4 + n; n may be 0); at the end XXH3-64 of all before (8). Little endian.
  */
 #include "watch/engine.h"
 
@@ -23,7 +23,7 @@
 #define STATE_MAX ((size_t)1 << 30)
 #define MODE      0600
 
-enum flag { CURRENT = 1, FLAT = 2, FIRST = 4, LOG = 8 };
+enum flag { CURRENT = 1, FLAT = 2, FIRST = 4, LOG = 8, FED = 16 };
 
 static const char magic[4] = { 'N', 'R', 'W', 'S' };
 
@@ -41,7 +41,7 @@ put_file(struct nr_buf *b, struct file *f)
 {
     size_t n = nr_min(f->mark.head_n, f->at);
     unsigned flags = (f->current ? CURRENT : 0u) | (f->plain_mode ? FLAT : 0u) |
-        (f->has_first ? FIRST : 0u);
+        (f->has_first ? FIRST : 0u) | (f->fed ? FED : 0u);
 
     if (f->log) {
         nr_logfile_save(f->log, f->log_state);
@@ -61,6 +61,7 @@ put_file(struct nr_buf *b, struct file *f)
     nr_buf_put(b, (struct nr_bytes){ f->log_state, NR_LOGFILE_STATE });
     put_text(b, f->name);
     put_text(b, f->path);
+    put_text(b, f->cursor ? f->cursor : "");
 }
 
 /* Not while a line is told in part: its place in the file is its start. */
@@ -76,7 +77,7 @@ is_mid_line(const struct nr_watch *w)
 static bool
 is_kept(const struct file *f)
 {
-    return f->mark.ino != 0 || f->mark.head_n > 0;
+    return f->mark.ino != 0 || f->mark.head_n > 0 || f->cursor;
 }
 
 static enum nr_err
@@ -135,12 +136,12 @@ nr_state_save(struct nr_watch *w, struct nr_diag *d)
 /* --- reading --- */
 
 static char *
-take_text(struct nr_cur *c)
+take_text(struct nr_cur *c, bool may_lack)
 {
     struct nr_bytes b = nr_cur_take(c, nr_cur_le32(c));
     char *s;
 
-    if (c->err)
+    if (c->err || (may_lack && b.n == 0))
         return NULL;
     if (b.n == 0 || b.n >= NR_PATH_MAX || memchr(b.p, '\0', b.n)) {
         c->err = NR_EFORMAT;
@@ -171,8 +172,9 @@ take_file(struct nr_watch *w, struct nr_cur *c, struct nr_diag *d)
     flags = nr_cur_u8(c);
     first = nr_cur_take(c, ID_N);
     log = nr_cur_take(c, NR_LOGFILE_STATE);
-    in.name = take_text(c);
-    in.path = take_text(c);
+    in.name = take_text(c, false);
+    in.path = take_text(c, false);
+    in.cursor = take_text(c, true);
     if (!c->err && in.mark.head_n > NR_WATCH_HEAD_MAX)
         c->err = NR_EFORMAT;
     err = c->err;
@@ -180,11 +182,14 @@ take_file(struct nr_watch *w, struct nr_cur *c, struct nr_diag *d)
     if (!f) {
         free(in.name);
         free(in.path);
+        free(in.cursor);
         return err ? err : NR_ENOMEM;
     }
     free(f->name);
     f->name = in.name;
     free(in.path);
+    f->cursor = in.cursor;
+    f->fed = f->stream = flags & FED;
     f->mark = in.mark;
     f->read_at = in.read_at;
     f->at = in.read_at;
@@ -274,4 +279,55 @@ nr_state_load(struct nr_watch *w, struct nr_diag *d)
         err = w->conf.cut(w->conf.ctx, nr_buf_bytes(&w->extra), d);
     nr_arena_fini(&a);
     return err;
+}
+
+/* --- one cursor --- */
+
+static const char *
+cursor_of(const struct nr_watch *w, const char *name)
+{
+    for (size_t i = 0; i < w->n_files; i++) {
+        const struct file *f = w->files[i];
+
+        if (f->fed && f->cursor && strcmp(f->name, name) == 0)
+            return f->cursor;
+    }
+    return "";
+}
+
+enum nr_err
+nr_watch_state_cursor(const char *state, const char *name, char *cursor,
+    size_t n, struct nr_diag *d)
+{
+    struct nr_watch *w = calloc(1, sizeof(*w));
+    struct nr_bytes in = { 0 };
+    struct nr_arena a;
+    enum nr_err err;
+
+    cursor[0] = '\0';
+    if (!w)
+        return nr_fail(d, NR_ENOMEM, 0, "watch: out of memory");
+    w->conf.state = state;
+    (void)pthread_mutex_init(&w->known_lock, NULL);
+    nr_buf_init(&w->extra, NR_WATCH_EXTRA_MAX);
+    nr_arena_init(&a, 2 * STATE_MAX);
+    err = nr_file_read(&a, state, STATE_MAX, &in, NULL);
+    if (err && err != NR_ENOTFOUND)
+        (void)nr_fail_name(d, err, "watch: state cannot be read", state);
+    if (!err)
+        err = decode(w, in, d);
+    if (!err) {
+        const char *found = cursor_of(w, name);
+
+        if (strlen(found) < n)
+            memcpy(cursor, found, strlen(found) + 1);
+    }
+    nr_arena_fini(&a);
+    nr_buf_fini(&w->extra);
+    for (size_t i = 0; i < w->n_files; i++)
+        nr_file_free(w->files[i]);
+    free(w->files);
+    (void)pthread_mutex_destroy(&w->known_lock);
+    free(w);
+    return err == NR_ENOTFOUND ? NR_OK : err;
 }

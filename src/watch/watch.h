@@ -39,7 +39,11 @@
 #define NR_WATCH_DEPTH_MAX 64u /* of directories below one that was named */
 #define NR_WATCH_SAVE_S    INT64_C(1) /* the state is this old at most */
 #define NR_WATCH_TICK_MS   200        /* tick() comes as often */
-#define NR_WATCH_EXTRA_MAX ((size_t)128 << 20) /* octets that mark() keeps */
+/* Limits of a piece of a feed; beyond them the feed is told of by trouble(). */
+#define NR_WATCH_PIECE_MAX   ((size_t)1 << 20) /* octets of text */
+#define NR_WATCH_CURSOR_MAX  ((size_t)512) /* octets of a cursor, with NUL */
+#define NR_WATCH_ORIGINS_MAX ((uint32_t)1 << 16)
+#define NR_WATCH_EXTRA_MAX   ((size_t)128 << 20) /* octets that mark() keeps */
 
 /* One pair of line and indicator; views are borrowed for the call. */
 struct nr_hit {
@@ -165,6 +169,41 @@ enum nr_err nr_watch_add(struct nr_watch *w, const char *path,
  */
 enum nr_err nr_watch_add_fd(struct nr_watch *w, int fd, const char *name,
     struct nr_diag *d) NR_MUST_USE;
+
+/* Whole lines, each ended by LF, all of one origin. */
+struct nr_watch_piece {
+    struct nr_bytes text; /* borrowed until the next call; empty: none now */
+    uint32_t origin;      /* the number of its sender within the feed */
+    const char *name;     /* of the origin; stands as `file` in the hits */
+    struct nr_str cursor; /* where to go on behind it, for who can; or empty */
+    bool end;             /* nothing will come any more */
+};
+
+/*
+ * Lines that are received by somebody else (src/receiver), from many senders
+ * over one descriptor. Each origin is as a file of its own. Called under a
+ * lock by one worker at a time.
+ */
+struct nr_watch_feed {
+    int fd; /* readable: next() may have something, or its end */
+    /* Never waits. A failure is its end, and told of by trouble(). */
+    enum nr_err (
+        *next)(void *ctx, struct nr_watch_piece *out, struct nr_diag *d);
+    /* The watch stops: next() is still called until the end. */
+    void (*finish)(void *ctx);
+    void *ctx;
+};
+enum nr_err nr_watch_add_feed(struct nr_watch *w, const struct nr_watch_feed *f,
+    struct nr_diag *d) NR_MUST_USE;
+
+/*
+ * The cursor of the last piece of origin NAME whose hits were delivered,
+ * according to the state file STATE, into CURSOR (N octets, with NUL); ""
+ * without one, or without the file. NR_EFORMAT, NR_EDAMAGED, NR_ENOMEM,
+ * NR_ESYS.
+ */
+enum nr_err nr_watch_state_cursor(const char *state, const char *name,
+    char *cursor, size_t n, struct nr_diag *d) NR_MUST_USE;
 
 /*
  * Read all sources, in the order of adding and one after the other, unless
