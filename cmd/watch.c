@@ -3,6 +3,7 @@
 #include "scan_options.h"
 #include "watch_lists.h"
 #include "watch_out.h"
+#include "watch_recv.h"
 
 #include <signal.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 static const char usage[] =
     "-i LIST [-f] [--state FILE] [-j THREADS] [--tz +0900]\n"
     "       " SCAN_USAGE "\n"
-    "       " WATCH_OUT_USAGE "\n"
+    "       " WATCH_OUT_USAGE "\n" WATCH_RECV_USAGE "\n"
     "       [--warninglists DIR|none] [--home DIR] [FILE|DIR|PATTERN...]";
 
 struct watch {
@@ -22,10 +23,18 @@ struct watch {
     struct scan_options scan;
     struct watch_lists lists;
     struct watch_out out;
+    struct watch_recv recv;
     uint64_t threads;
     bool incomplete;
     sigset_t signals;
 };
+
+/* Until it is stopped, not until the input is at its end. */
+static bool
+goes_on(const struct watch *w)
+{
+    return w->conf.follow || w->recv.syslog.n > 0;
+}
 
 static enum nr_err
 on_hit(void *ctx, const struct nr_hit *h, struct nr_diag *d)
@@ -75,9 +84,10 @@ on_tick(void *ctx, struct nr_watch *engine, bool idle, struct nr_diag *d)
     while (read(w->conf.wake_fd, &s, sizeof(s)) == (ssize_t)sizeof(s)) {
         if (s.ssi_signo == SIGUSR1) {
             watch_out_print_stats(&w->out, &stats);
+            watch_recv_stats(&w->recv);
             continue;
         }
-        w->incomplete = w->incomplete || !w->conf.follow;
+        w->incomplete = w->incomplete || !goes_on(w);
         nr_watch_stop(engine);
         /* whoever asks twice does not want to wait */
         (void)sigprocmask(SIG_UNBLOCK, &w->signals, NULL);
@@ -126,7 +136,9 @@ run(struct watch *w, char **paths, int n, struct nr_watch_stats *stats,
         nr_watchlist_close(list);
     for (int i = 0; i < n && err == NR_OK; i++)
         err = nr_watch_add(engine, paths[i], d);
-    if (err == NR_OK && w->conf.follow)
+    if (err == NR_OK)
+        err = watch_recv_add(&w->recv, engine, d);
+    if (err == NR_OK && goes_on(w))
         err = watch_lists_follow(&w->lists, engine, d);
     if (err == NR_OK)
         err = nr_watch_run(engine, d);
@@ -147,7 +159,7 @@ check_usage(struct watch *w, char **paths, int n)
             (void)cli_error(w->cli, "-f follows files, not standard input");
             return false;
         }
-    if (w->conf.follow && n == 0) {
+    if (w->conf.follow && n == 0 && !watch_recv_wanted(&w->recv)) {
         (void)cli_error(w->cli, "-f wants the files to follow");
         return false;
     }
@@ -162,7 +174,10 @@ int
 cmd_watch(struct cli *cli, int argc, char **argv)
 {
     char standard_input[] = "-", *none[] = { standard_input, NULL };
-    struct watch w = { .cli = cli, .lists.cli = cli, .conf.wake_fd = -1 };
+    struct watch w = { .cli = cli,
+        .lists.cli = cli,
+        .recv.cli = cli,
+        .conf.wake_fd = -1 };
     const struct cli_option options[] = {
         { "indicators", 'i', CLI_LIST, &w.lists.paths },
         { "follow", 'f', CLI_FLAG, &w.conf.follow },
@@ -171,6 +186,7 @@ cmd_watch(struct cli *cli, int argc, char **argv)
         { "tz", 0, CLI_ZONE, &w.conf.zone_east_s },
         SCAN_OPTIONS(&w.scan),
         WATCH_OUT_OPTIONS(w.out),
+        WATCH_RECV_OPTIONS(w.recv),
         { "warninglists", 0, CLI_TEXT, &w.lists.warn_dir },
         { "home", 0, CLI_TEXT, &cli->home },
         { NULL, 0, CLI_FLAG, NULL },
@@ -184,8 +200,13 @@ cmd_watch(struct cli *cli, int argc, char **argv)
         return CLI_ERROR;
     if (w.lists.paths.n == 0)
         return cli_usage(cli, usage);
-    if (!check_usage(&w, argv, n))
+    if (!check_usage(&w, argv, n) ||
+        !watch_recv_start(&w.recv, w.conf.follow, w.conf.state))
         return CLI_ERROR;
+    if (n == 0 && !watch_recv_wanted(&w.recv)) {
+        argv = none;
+        n = 1;
+    }
     status = watch_out_open(&w.out, cli, w.conf.follow);
     if (status == CLI_NOTHING) {
         allow_files();
@@ -198,9 +219,10 @@ cmd_watch(struct cli *cli, int argc, char **argv)
         w.conf.trouble = on_trouble;
         w.conf.tick = on_tick;
         w.conf.ctx = &w;
-        err = run(&w, n > 0 ? argv : none, n > 0 ? n : 1, &stats, &d);
+        err = run(&w, argv, n, &stats, &d);
         status = watch_out_finish(&w.out, err, &d, &stats, w.incomplete);
     }
     watch_out_close(&w.out);
+    watch_recv_end(&w.recv);
     return status;
 }
