@@ -67,9 +67,15 @@ eaten(const struct nr_sieve *s, size_t at, size_t end)
 static void
 push_tail(struct nr_sieve *s, struct nr_bytes name, size_t end)
 {
-    if (name.n > 0)
-        sieve_push(s, sieve_probe_tail(&s->keys, nr_sieve_tail(name)), end,
-            SIEVE_NAME);
+    struct nr_bytes tail;
+
+    if (name.n == 0)
+        return;
+    /* "f.0x.io" has a tail of three labels, "0x.io" itself one of two. */
+    tail = nr_sieve_tail(name);
+    do
+        sieve_push(s, sieve_probe_tail(&s->keys, tail), end, SIEVE_NAME);
+    while (nr_domain_up(&tail));
 }
 
 void
