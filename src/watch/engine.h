@@ -206,8 +206,8 @@ struct nr_watch {
     /* delivering */
     uint64_t lines;
     int64_t saved_us, ticked_us;
-    bool unsaved;
-    int lock_fd; /* of the state */
+    atomic_bool unsaved; /* something changed since the state was written */
+    int lock_fd;         /* of the state */
     struct nr_buf extra;
 
     atomic_uint_fast64_t octets, hits, denied, opened, failed, spots,

@@ -47,28 +47,34 @@ group_of(struct nr_watch *w, const char *base, size_t source)
     return g;
 }
 
-/* The group of F: that of the oldest base which is there or was once. */
-static enum nr_err
-choose_group(struct nr_watch *w, struct found *f, struct nr_diag *d)
+/* The group of PATH: that of the shortest name it may be a rotation of, among
+ * the files that are there or were once. */
+static struct group *
+choose_group(struct nr_watch *w, const char *path, size_t source)
 {
-    size_t dir = (size_t)(name_of(f->path) - f->path);
-    char *base = malloc(strlen(f->path) + 1);
+    size_t dir = (size_t)(name_of(path) - path), best = SIZE_MAX;
+    char *base = malloc(strlen(path) + 1), *chosen = strdup(path);
+    struct group *g = NULL;
     struct rank rank;
-    bool done = false;
 
-    if (!base)
-        return nomem(d);
-    memcpy(base, f->path, dir);
-    for (unsigned i = 0; !done && nr_name_base(f->path + dir, i, base + dir);
-         i++) {
-        struct nr_bytes key = { (const uint8_t *)base, strlen(base) };
+    if (base && chosen) {
+        memcpy(base, path, dir);
+        for (unsigned i = 0; nr_name_base(path + dir, i, base + dir); i++) {
+            struct nr_bytes key = { (const uint8_t *)base, strlen(base) };
 
-        done = nr_name_is_rotated(f->path + dir, base + dir, &rank) &&
-            (nr_table_get(&w->by_path, key) || nr_table_get(&w->by_base, key));
+            if (key.n < best &&
+                nr_name_is_rotated(path + dir, base + dir, &rank) &&
+                (nr_table_get(&w->by_path, key) ||
+                    nr_table_get(&w->by_base, key))) {
+                memcpy(chosen, base, key.n + 1);
+                best = key.n;
+            }
+        }
+        g = group_of(w, chosen, source);
     }
-    f->group = group_of(w, done ? base : f->path, f->source);
     free(base);
-    return f->group ? NR_OK : nomem(d);
+    free(chosen);
+    return g;
 }
 
 static enum nr_err
@@ -83,14 +89,18 @@ group_all(struct nr_watch *w, struct nr_diag *d)
         struct file *f = w->files[i];
 
         if (!f->group && !f->stream && f->mark.ino) {
-            f->group = group_of(w, f->name, 0);
+            f->group = choose_group(w, f->name, 0);
             err = f->group ? NR_OK : nomem(d);
         }
         if (f->group)
             f->group->seen = true;
     }
-    for (size_t i = 0; i < w->n_found && !err; i++)
-        err = choose_group(w, &w->found[i], d);
+    for (size_t i = 0; i < w->n_found && !err; i++) {
+        struct found *f = &w->found[i];
+
+        f->group = choose_group(w, f->path, f->source);
+        err = f->group ? NR_OK : nomem(d);
+    }
     return err;
 }
 
@@ -224,6 +234,8 @@ bind_by_head(struct nr_watch *w, struct found *f, bool *copy, struct nr_diag *d)
         return NR_OK;
     *copy = false;
     bind(w, f, best);
+    best->plain_mode = false; /* packed, perhaps: its size says nothing yet */
+    best->done_size = UINT64_MAX;
     if (!best->mark.head && best->mark.head_n < NR_WATCH_HEAD_MAX) {
         head.n = best->mark.head_n;
         best->mark.head_n = 0;
@@ -254,7 +266,10 @@ is_younger(const struct nr_watch *w, const struct found *f)
     for (size_t i = 0; i < w->n_found; i++) {
         const struct found *k = &w->found[i];
 
-        if (k->group != f->group || !k->file || k->is_new)
+        /* one of which nothing was read says nothing: it may have been copied
+         * and cut short since */
+        if (k->group != f->group || !k->file || k->is_new ||
+            k->file->read_at == 0)
             continue;
         any = true;
         rank_of(k, &other);
@@ -263,9 +278,12 @@ is_younger(const struct nr_watch *w, const struct found *f)
     }
     if (any)
         return true;
-    for (size_t i = 0; i < w->n_files; i++)
-        if (w->files[i]->group == f->group && w->files[i]->seen_mtime > last)
-            last = w->files[i]->seen_mtime;
+    for (size_t i = 0; i < w->n_files; i++) {
+        const struct file *k = w->files[i];
+
+        if (k->group == f->group && !k->found && k->seen_mtime > last)
+            last = k->seen_mtime;
+    }
     return f->mtime_ns >= last;
 }
 
@@ -521,6 +539,12 @@ nr_find(struct nr_watch *w, struct nr_diag *d)
         forget(w);
     if (!err && !w->searched && !w->keyed)
         qsort(w->groups, w->n_groups, sizeof(struct group *), by_source);
+    if (!err && !w->searched) { /* that these files are there is to be kept */
+        const uint64_t one = 1;
+
+        w->unsaved = true;
+        (void)!write(w->done_fd, &one, sizeof(one));
+    }
     w->searched = w->searched || !err;
     return err;
 }

@@ -181,14 +181,18 @@ count_size(struct nr_watch *w, struct file *f)
 
 /* Read to its end: nothing more is expected of it. */
 static void
-retire(struct group *g, struct slot *s)
+retire(struct nr_watch *w, struct group *g, struct slot *s)
 {
     struct file *f = g->v[0];
     struct stat st;
     size_t mark;
 
-    if (f->regular && !nr_input_is_flat(f->in, &mark) && fstat(f->fd, &st) == 0)
+    f->plain_mode = nr_input_is_flat(f->in, &mark);
+    if (f->regular && !f->plain_mode && fstat(f->fd, &st) == 0) {
+        (void)pthread_mutex_lock(&w->known_lock);
         f->done_size = (uint64_t)st.st_size;
+        (void)pthread_mutex_unlock(&w->known_lock);
+    }
     nr_read_close(f);
     queue_drop(g);
     s->kind = SLOT_CLOSE;
@@ -252,7 +256,7 @@ at_end(struct nr_watch *w, struct group *g, struct slot *s)
     f->drained = true;
     f->dirty = false;
     if (f->finishing || (!w->conf.follow && !f->stream)) {
-        retire(g, s);
+        retire(w, g, s);
         return STEP_GOT;
     }
     if (f->stream ? !hung_up(f) : tail && (g->n == 1 || line_may_go_on(w, f)))

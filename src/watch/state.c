@@ -53,7 +53,8 @@ put_file(struct nr_buf *b, struct file *f)
     nr_buf_put_le(b, f->at, 8);
     nr_buf_put_le(b, f->lines, 8);
     nr_buf_put_le(b, f->seen_mtime, 8);
-    nr_buf_put_le(b, f->done_size, 8);
+    /* its end may have been read, and not delivered */
+    nr_buf_put_le(b, f->inflight ? UINT64_MAX : f->done_size, 8);
     nr_buf_put_le(b, n, 4);
     nr_buf_put_le(b, nr_mark_hash(&f->mark, n), 8);
     nr_buf_put_le(b, flags, 1);

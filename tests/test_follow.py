@@ -1,0 +1,91 @@
+"""noroshi watch -f --state over rotation and kills: each line exactly once."""
+
+import gzip
+import os
+import pathlib
+import random
+import subprocess
+import time
+
+import pytest
+
+BUILD = pathlib.Path(os.environ.get("NOROSHI_BUILD", "build")).resolve()
+NOROSHI = BUILD / "cmd/noroshi"
+KILLS = int(os.environ.get("KILLS", "16"))  # rounds of one test
+
+
+def start(d):
+    return subprocess.Popen([
+        NOROSHI, "watch", "--warninglists", "none", "-i", d / "list", "-f",
+        "--state", d / "state", "--output-file", d / "out", d / "app.log"])
+
+
+def shift(d):
+    for k in range(KILLS, 0, -1):
+        for end in ("", ".gz"):
+            old = d / f"app.log.{k}{end}"
+            if old.exists():
+                old.rename(d / f"app.log.{k + 1}{end}")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_rotation_and_kills(seed, tmp_path):
+    r = random.Random(seed)
+    log, first = tmp_path / "app.log", tmp_path / "app.log.1"
+    (tmp_path / "list").write_text("domain\tevil.com\n")
+    log.write_bytes(b"")
+    n = 0
+
+    def write(count):
+        nonlocal n
+        with log.open("ab") as f:
+            for _ in range(count):
+                n += 1
+                f.write(b"line %d n%d.evil.com\n" % (n, n))
+
+    p = start(tmp_path)
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "state").exists():  # before, nothing is known
+            assert time.monotonic() < deadline and p.poll() is None
+            time.sleep(0.02)
+        for _ in range(KILLS):
+            write(r.randint(1, 2000))
+            what = r.choice(["rename", "copy", "kill", "behind", "packed"])
+            time.sleep(r.random() * 0.1)
+            if what in ("kill", "behind", "packed"):
+                p.kill()
+                p.wait()
+            if what == "behind":
+                write(500)
+            if what in ("rename", "packed", "copy"):
+                shift(tmp_path)
+            if what in ("rename", "packed"):
+                log.rename(first)
+                log.write_bytes(b"")
+            if what == "copy":
+                first.write_bytes(log.read_bytes())
+                os.truncate(log, 0)
+            if what == "packed":
+                (tmp_path / "app.log.1.gz").write_bytes(
+                    gzip.compress(first.read_bytes()))
+                first.unlink()
+                write(200)
+            if p.poll() is not None:
+                p = start(tmp_path)
+        last = b"%d\t" % n
+        deadline = time.monotonic() + 60
+        while not any(row.startswith(last) for row in
+                      (tmp_path / "out").read_bytes().splitlines()):
+            assert time.monotonic() < deadline and p.poll() is None
+            time.sleep(0.05)
+        p.terminate()
+        assert p.wait(60) == 1
+    finally:
+        p.kill()
+    rows = [row.split(b"\t") for row in
+            (tmp_path / "out").read_bytes().splitlines()]
+    assert [row[3] for row in rows] == \
+        [b"n%d.evil.com" % i for i in range(1, n + 1)]
+    assert [int(row[0]) for row in rows] == list(range(1, n + 1))
+    assert len({row[8] for row in rows}) == n
