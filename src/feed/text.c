@@ -22,23 +22,35 @@ struct page {
     bool list;  /* one value a line */
     uint64_t line;
     size_t at;
+    struct nr_feed_plain plain;
 };
 
+/* Without its line feed. */
 static struct nr_bytes
-next_line(struct nr_bytes in, size_t *at)
+whole_line(struct nr_bytes in, size_t *at)
 {
     const uint8_t *p = in.p + *at;
     const uint8_t *end = memchr(p, '\n', in.n - *at);
     size_t n = end ? (size_t)(end - p) : in.n - *at;
 
     *at += n + (end != NULL);
-    while (n && nr_is_space(p[n - 1]))
-        n--;
-    while (n && nr_is_space(*p)) {
-        p++;
-        n--;
-    }
     return (struct nr_bytes){ p, n };
+}
+
+static struct nr_bytes
+trimmed(struct nr_bytes l)
+{
+    while (l.n && nr_is_space(l.p[l.n - 1]))
+        l.n--;
+    while (l.n && nr_is_space(*l.p))
+        l = nr_bytes_sub(l, 1, l.n);
+    return l;
+}
+
+static struct nr_bytes
+next_line(struct nr_bytes in, size_t *at)
+{
+    return trimmed(whole_line(in, at));
 }
 
 static bool
@@ -287,6 +299,24 @@ take_line(struct page *g, struct nr_bytes l)
     return g->list ? take_listed(g, l) : take_words(g, l);
 }
 
+/* Under several references a value is taken several times. */
+static enum nr_err
+take_plain(struct page *g, struct nr_bytes l, bool *taken)
+{
+    struct nr_str reference = { "", 0 };
+    enum nr_err err;
+
+    *taken = false;
+    if (g->n_references > 1)
+        return NR_OK;
+    if (g->n_references)
+        reference = g->references[0];
+    err = nr_feed_plain_line(&g->plain, l, g->list, reference, taken, g->d);
+    if (*taken)
+        g->fresh = false;
+    return err;
+}
+
 /* Most lines begin with a value, or are pairs. */
 static bool
 is_list(struct nr_feed *f, struct nr_bytes in)
@@ -314,12 +344,20 @@ enum nr_err
 nr_feed_text(struct nr_feed *f, struct nr_bytes in, struct nr_diag *d)
 {
     struct page g = { .f = f, .d = d, .list = is_list(f, in) };
-    enum nr_err err = NR_OK;
+    enum nr_err err = nr_feed_plain_reserve(f, in, d), flushed;
 
+    nr_feed_plain_init(&g.plain, f);
     for (size_t at = 0; at < in.n && !err;) {
+        struct nr_bytes l;
+        bool taken;
+
         g.at = at;
         g.line++;
-        err = take_line(&g, next_line(in, &at));
+        l = whole_line(in, &at);
+        err = take_plain(&g, l, &taken);
+        if (!err && !taken)
+            err = take_line(&g, trimmed(l));
     }
-    return err;
+    flushed = nr_watchlist_flush(f->builder, err ? NULL : d);
+    return err ? err : flushed;
 }

@@ -104,6 +104,18 @@ bool nr_key_is_sound(unsigned kind, struct nr_bytes key) NR_MUST_USE;
 enum nr_err nr_canon(enum nr_kind kind, struct nr_str text, struct nr_buf *out,
     struct nr_diag *d) NR_MUST_USE;
 
+/*
+ * The short way for values that stand in a list in their canonical form, or as
+ * addresses, ranges and hashes do: true, and *KEY is what nr_canon() gives for
+ * KIND (nr_canon_guess() for none); it lies in TEXT or in BUF. False says
+ * nothing at all: nr_canon() knows. No trimming, no memory.
+ */
+#define NR_PLAIN_MAX ((size_t)32) /* octets of BUF */
+bool nr_canon_plain(enum nr_kind kind, struct nr_bytes text,
+    uint8_t buf[NR_PLAIN_MAX], struct nr_bytes *key) NR_MUST_USE;
+bool nr_canon_plain_guess(struct nr_bytes text, enum nr_kind *kind,
+    uint8_t buf[NR_PLAIN_MAX], struct nr_bytes *key) NR_MUST_USE;
+
 /* As nr_canon for an external name: "cidr" becomes CIDR4 or CIDR6, "wallet"
  * bitcoin or ethereum, "ip" whichever of the four address kinds TEXT is. */
 enum nr_err nr_canon_named(struct nr_str name, struct nr_str text,
