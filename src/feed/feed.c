@@ -1,6 +1,7 @@
 #include "feed/take.h"
 
 #include "base/file.h"
+#include "base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,7 @@
 #include <unistd.h>
 
 #define NOTES_MEMORY ((size_t)64 << 20)
-#define READ_STEP    ((size_t)1 << 16)
+#define READ_STEP    ((size_t)1 << 18)
 #define JUNK_SAMPLE  ((size_t)1 << 16) /* octets looked at */
 #define JUNK_PART    ((size_t)20)      /* binary: more than 1 in 20 is one */
 
@@ -294,9 +295,24 @@ nr_feed_add_bytes(struct nr_feed *f, const char *name, struct nr_bytes in,
     return err;
 }
 
+/* Room for all of a file at once, where its size is known. */
+static void
+make_room(int fd, struct nr_buf *out)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
+        (uint64_t)st.st_size > NR_FEED_FILE_MAX)
+        return;
+    if (nr_buf_extend(out, (size_t)st.st_size + READ_STEP))
+        nr_mem_large(out->p, out->cap);
+    nr_buf_reset(out);
+}
+
 static enum nr_err
 read_stream(int fd, struct nr_buf *out, const char *path, struct nr_diag *d)
 {
+    make_room(fd, out);
     for (;;) {
         size_t before = out->n;
         uint8_t *to = nr_buf_extend(out, READ_STEP);

@@ -507,6 +507,119 @@ test_load_list(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* All that W says, one indicator a line. */
+static void
+print(const struct nr_watchlist *w, struct nr_buf *out)
+{
+    for (size_t i = 0; i < nr_watchlist_count(w); i++) {
+        struct nr_indicator ind = nr_watchlist_get(w, i);
+
+        nr_buf_printf(out, "%s %.*s", nr_kind_name(ind.kind), (int)ind.value.n,
+            ind.value.p);
+        for (size_t k = 0; k < ind.n_claims; k++) {
+            struct nr_claim c = nr_watchlist_claim(w, i, k);
+
+            nr_buf_printf(out, " [%.*s %.*s]", (int)c.source.n, c.source.p,
+                (int)c.reference.n, c.reference.p);
+        }
+        nr_buf_put_c(out, '\n');
+    }
+    assert_int_equal(out->err, NR_OK);
+}
+
+/* The short way of plain lines is the long way: a blank in front of the tab or
+ * a comma, which are taken off the values again, make lines that are not plain
+ * and mean the same. */
+static void
+test_plain(void **state)
+{
+    static const char *const lines[] = {
+        "# https://a.example/report",
+        "domain\tevil.example",
+        "domain\tevil.example\tsecond column",
+        "hostname\twww.evil.example",
+        "Domain-Name\tother.example",
+        "ipv4\t192.0.2.1",
+        "ip\t2001:db8::1",
+        "ip\t192.0.2.0/24",
+        "cidr\t198.51.100.77/24",
+        "cidr\t2001:db8:ffff::/33",
+        "cidr\t198.51.100.78",
+        "host\t203.0.113.9",
+        "url\thttp://evil.example:8080/a?b=c",
+        "# https://b.example/report",
+        "email\ta.b@evil.example",
+        "md5\t00112233445566778899aabbccddeeff",
+        "sha1\t00112233445566778899AABBCCDDEEFF00112233",
+        "filename\tevil.exe",
+        "domain\tevil.example",
+        "domain\tnot a name",
+        "md5\tevil.example",
+        "mutex\tevil.example",
+        "comment\tevil.example",
+        "nothing\tevil.example",
+        "//domain\tcomment.example",
+        "; domain\tcomment.example",
+        "",
+        "bare.example",
+        "192.0.2.2",
+        "http://bare.example/x",
+        "00112233445566778899aabbccddeeff00112233445566778899aabbccddee00",
+        "# https://c.example/1",
+        "# https://c.example/2",
+        "two.example",
+    };
+    struct nr_buf text[2], shown[2];
+    struct nr_feed_stats st[2];
+
+    (void)state;
+    for (size_t v = 0; v < 2; v++) {
+        const char *sign = v == 0 ? "" : ",";
+        struct nr_feed *f;
+        struct nr_watchlist *w;
+
+        nr_buf_init(&text[v], (size_t)1 << 24);
+        nr_buf_init(&shown[v], (size_t)1 << 24);
+        for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+            struct nr_str column = nr_str_of(lines[i]), rest;
+            struct nr_str head = nr_str_cut(column, '\t', &rest);
+            bool comment = head.n == 0 || strchr("#;/", head.p[0]);
+
+            if (head.n < column.n) {
+                head = nr_str_cut(rest, '\t', &column);
+                nr_buf_put(&text[v],
+                    (struct nr_bytes){ (const uint8_t *)lines[i],
+                        (size_t)(head.p - lines[i]) + head.n });
+                nr_buf_printf(&text[v], "%s%s", comment ? "" : sign,
+                    v ? "\n" : "\r\n");
+            } else {
+                nr_buf_printf(&text[v], "%s%s\n", lines[i],
+                    comment ? "" : sign);
+            }
+        }
+        for (size_t i = 0; i < 6000; i++)
+            nr_buf_printf(&text[v], "domain\tx%zu.example%s\n", i / 2, sign);
+        f = feed();
+        assert_int_equal(nr_feed_add_bytes(f, "t", nr_buf_bytes(&text[v]),
+                             NR_FEED_TEXT, NULL),
+            NR_OK);
+        nr_feed_stats(f, &st[v]);
+        w = list_of(f);
+        print(w, &shown[v]);
+        nr_watchlist_close(w);
+        nr_feed_destroy(f);
+    }
+    assert_string_equal(nr_buf_cstr(&shown[0]), nr_buf_cstr(&shown[1]));
+    assert_memory_equal(&st[0], &st[1], sizeof(st[0]));
+    assert_true(st[0].indicators > 3000);
+    assert_true(st[0].refused > 0);
+    assert_true(st[0].unmatchable > 0);
+    for (size_t v = 0; v < 2; v++) {
+        nr_buf_fini(&text[v]);
+        nr_buf_fini(&shown[v]);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -521,6 +634,7 @@ main(int argc, char **argv)
         NR_TEST(test_utf16),
         NR_TEST(test_flagged),
         NR_TEST(test_load_list),
+        NR_TEST(test_plain),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

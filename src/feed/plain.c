@@ -103,15 +103,12 @@ read_line(struct nr_feed_plain *p, struct nr_bytes l, bool list,
 
 /* What is said of all values under REFERENCE. */
 static enum nr_err
-about(struct nr_feed_plain *p, struct nr_str reference, struct nr_diag *d)
+say(struct nr_feed_plain *p, struct nr_str reference, struct nr_diag *d)
 {
     struct nr_indicator i = nr_indicator_of(NR_KIND_DOMAIN,
         (struct nr_bytes){ 0 });
     enum nr_err err;
 
-    if (p->has_about && p->reference.p == reference.p &&
-        p->reference.n == reference.n)
-        return NR_OK;
     i.said.source = p->f->file;
     i.said.reference = reference;
     err = nr_watchlist_about(p->f->builder, &i, &p->about, d);
@@ -128,7 +125,7 @@ nr_feed_plain_line(struct nr_feed_plain *p, struct nr_bytes l, bool list,
     struct nr_warn_hit hit;
     struct nr_bytes key;
     enum nr_kind kind;
-    enum nr_err err;
+    enum nr_err err = NR_OK;
 
     *taken = false;
     if (l.n > 0 && l.p[l.n - 1] == '\r')
@@ -137,7 +134,9 @@ nr_feed_plain_line(struct nr_feed_plain *p, struct nr_bytes l, bool list,
         return NR_OK;
     if (p->f->conf.warn && nr_warn_check(p->f->conf.warn, kind, key, &hit))
         return NR_OK;
-    err = about(p, reference, d);
+    if (!p->has_about || p->reference.p != reference.p ||
+        p->reference.n != reference.n)
+        err = say(p, reference, d);
     if (err)
         return err;
     *taken = true;

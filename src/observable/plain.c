@@ -133,8 +133,13 @@ plain_url(struct nr_bytes in)
     if (head == 0 || in.n > NR_URL_MAX)
         return false;
     host = run(in, head, NAME | DOT);
-    return host > head && host < in.n && in.p[host] == '/' &&
-        run(in, host, PATH) == in.n;
+    if (host == head)
+        return false;
+    if (host < in.n && in.p[host] == ':')
+        do
+            host++;
+        while (host < in.n && nr_is_digit(in.p[host]));
+    return host < in.n && in.p[host] == '/' && run(in, host, PATH) == in.n;
 }
 
 static bool

@@ -112,6 +112,7 @@ struct nr_sieve_item {
     struct nr_bytes key; /* canonical (observable.h) */
     uint32_t kind;       /* enum nr_kind, any */
     uint32_t index;      /* what nr_sieve_next() shall give */
+    uint64_t hash;       /* nr_sieve_hash() of it; 0: it is made here */
 };
 
 /*

@@ -48,9 +48,9 @@ nr_sieve_tail(struct nr_bytes name)
 }
 
 /* Windows from the end on, the last one padded in front. */
-static uint64_t
+static inline uint64_t
 hash_windows(const struct sieve_keys *k, uint64_t salt, struct nr_bytes in,
-    uint8_t fold)
+    bool fold)
 {
     uint64_t h = 0;
     uint8_t w[SIEVE_WINDOW];
@@ -58,9 +58,7 @@ hash_windows(const struct sieve_keys *k, uint64_t salt, struct nr_bytes in,
     do {
         size_t n = nr_min(in.n, SIEVE_WINDOW);
 
-        memset(w, 0, sizeof(w));
-        for (size_t i = 0; i < n; i++)
-            w[SIEVE_WINDOW - n + i] = in.p[in.n - n + i] | fold;
+        sieve_load_end(in.p + in.n, n, fold, w);
         h = sieve_chain(k, h, sieve_nh(k, w), salt);
         in.n -= n;
     } while (in.n > 0);
@@ -70,7 +68,7 @@ hash_windows(const struct sieve_keys *k, uint64_t salt, struct nr_bytes in,
 uint64_t
 nr_sieve_hash_name(const struct sieve_keys *k, struct nr_bytes name)
 {
-    return hash_windows(k, sieve_salt(NR_KIND_DOMAIN), name, 0x20);
+    return hash_windows(k, sieve_salt(NR_KIND_DOMAIN), name, true);
 }
 
 static uint64_t
@@ -79,7 +77,7 @@ hash_key(const struct sieve_keys *k, unsigned kind, struct nr_bytes key)
     if (kind == NR_KIND_DOMAIN)
         return nr_sieve_hash_name(k, key);
     /* The length counts: octets may be zero in front. */
-    return hash_windows(k, sieve_salt(kind) ^ key.n, key, 0);
+    return hash_windows(k, sieve_salt(kind) ^ key.n, key, false);
 }
 
 uint64_t
@@ -110,7 +108,9 @@ be32(const uint8_t *p)
 static uint64_t
 probe_url(const struct sieve_keys *k, struct nr_bytes key)
 {
-    size_t head = nr_url_head(key);
+    size_t head = nr_bytes_starts(key, NR_BYTES("http://")) ? 7
+        : nr_bytes_starts(key, NR_BYTES("https://"))        ? 8
+                                                            : nr_url_head(key);
 
     return sieve_probe_start(k, NR_KIND_URL, nr_bytes_sub(key, head, key.n));
 }
@@ -125,8 +125,10 @@ nr_sieve_probe_email(const struct sieve_keys *k, struct nr_bytes key)
         nr_bytes_sub(key, local - nr_min(local, SIEVE_LOCAL), key.n));
 }
 
+/* HASH: of the whole. */
 static struct probes
-probes_of(const struct sieve_keys *k, const struct nr_sieve_item *i)
+probes_of(const struct sieve_keys *k, const struct nr_sieve_item *i,
+    uint64_t hash)
 {
     struct probes out = { .n = 1 };
 
@@ -146,7 +148,7 @@ probes_of(const struct sieve_keys *k, const struct nr_sieve_item *i)
         break;
     case NR_KIND_DOMAIN:
         out.h[0] = sieve_probe_tail(k, nr_sieve_tail(i->key));
-        out.h[out.n++] = nr_sieve_hash_name(k, i->key);
+        out.h[out.n++] = hash;
         break;
     case NR_KIND_URL:
         out.h[0] = probe_url(k, i->key);
@@ -247,9 +249,13 @@ put_some(struct nr_sieve_build *b, const struct sieve_keys *k,
     uint64_t hash[AHEAD];
 
     for (size_t i = 0; i < n; i++) {
-        hash[i] = hash_key(k, v[i].kind, v[i].key);
-        probes[i] = probes_of(k, &v[i]);
+        hash[i] = v[i].hash ? v[i].hash : hash_key(k, v[i].kind, v[i].key);
+        probes[i] = probes_of(k, &v[i], hash[i]);
         (void)nr_sieve_find(b->slots, b->n.slots_n, hash[i]);
+        if (v[i].kind == NR_KIND_IPV4)
+            __builtin_prefetch(b->nets +
+                    ((be32(v[i].key.p) >> 8 & (b->n.nets_n * 64 - 1)) / 64),
+                1);
         for (size_t j = 0; j < probes[i].n; j++)
             __builtin_prefetch(b->filter +
                     sieve_word(probes[i].h[j], b->n.filter_n),

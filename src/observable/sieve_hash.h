@@ -94,26 +94,73 @@ sieve_nh(const struct sieve_keys *k, const uint8_t w[SIEVE_WINDOW])
     return sum;
 }
 
+/* N (<= SIEVE_WINDOW) octets, in halves that may overlap: a call for so few
+ * costs more than all the rest. */
+static inline void
+sieve_copy(uint8_t *to, const uint8_t *from, size_t n)
+{
+    uint64_t a[4];
+
+    if (n >= 16) {
+        memcpy(a, from, 16);
+        memcpy(a + 2, from + n - 16, 16);
+        memcpy(to, a, 16);
+        memcpy(to + n - 16, a + 2, 16);
+    } else if (n >= 8) {
+        memcpy(a, from, 8);
+        memcpy(a + 1, from + n - 8, 8);
+        memcpy(to, a, 8);
+        memcpy(to + n - 8, a + 1, 8);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[i];
+    }
+}
+
+/* The octets of W where ones stand in the 32 octets of ONES get bit 0x20. */
+static inline void
+sieve_fold(uint8_t w[SIEVE_WINDOW], const uint8_t *ones)
+{
+    uint64_t a[4], f[4];
+
+    memcpy(a, w, sizeof(a));
+    memcpy(f, ones, sizeof(f));
+    for (unsigned i = 0; i < 4; i++)
+        a[i] |= f[i] & SIEVE_FOLD;
+    memcpy(w, a, sizeof(a));
+}
+
+/* The last N octets of E, in front zeros; FOLD: in lower case. */
+static inline void
+sieve_load_end(const uint8_t *e, size_t n, bool fold, uint8_t w[SIEVE_WINDOW])
+{
+    static const uint64_t ones[8] = { 0, 0, 0, 0, UINT64_MAX, UINT64_MAX,
+        UINT64_MAX, UINT64_MAX };
+
+    memset(w, 0, SIEVE_WINDOW);
+    sieve_copy(w + SIEVE_WINDOW - n, e - n, n);
+    if (fold)
+        sieve_fold(w, (const uint8_t *)ones + n);
+}
+
 /* IN folded and padded in front; of a longer text its last octets. */
 static inline void
 sieve_window_end(struct nr_bytes in, uint8_t w[SIEVE_WINDOW])
 {
-    size_t n = nr_min(in.n, SIEVE_WINDOW);
-
-    memset(w, 0, SIEVE_WINDOW);
-    for (size_t i = 0; i < n; i++)
-        w[SIEVE_WINDOW - n + i] = in.p[in.n - n + i] | 0x20;
+    sieve_load_end(in.p + in.n, nr_min(in.n, SIEVE_WINDOW), true, w);
 }
 
 /* IN folded and padded behind; of a longer text its first octets. */
 static inline void
 sieve_window_start(struct nr_bytes in, uint8_t w[SIEVE_WINDOW])
 {
+    static const uint64_t ones[8] = { UINT64_MAX, UINT64_MAX, UINT64_MAX,
+        UINT64_MAX };
     size_t n = nr_min(in.n, SIEVE_WINDOW);
 
     memset(w, 0, SIEVE_WINDOW);
-    for (size_t i = 0; i < n; i++)
-        w[i] = in.p[i] | 0x20;
+    sieve_copy(w, in.p, n);
+    sieve_fold(w, (const uint8_t *)ones + SIEVE_WINDOW - n);
 }
 
 /* Probe of the first octets of a text: URL behind "//", e-mail, hex digits. */
@@ -144,18 +191,33 @@ sieve_probe_v4(const struct sieve_keys *k, unsigned kind, uint32_t a,
     return sieve_mix(k, (uint64_t)len << 32 | a, sieve_salt(kind));
 }
 
+/* Four octets as eight hex digits, in the order of memory. */
+static inline uint64_t
+sieve_hex(const uint8_t p[4])
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t v = 0, ten;
+
+    for (unsigned i = 0; i < 4; i++)
+        v |= (uint64_t)(p[i] >> 4 | (p[i] & 15) << 8) << 16 * i;
+    ten = (v + ones * 6) >> 4 & ones; /* 1 for digits from ten on */
+    v += ones * '0' + ten * ('a' - '0' - 10);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
+    return v;
+}
+
 /* Probe of binary octets, as hex digits: the first 16 of a hash, an IPv6
  * address. SALT tells kinds and prefix lengths apart. */
 static inline uint64_t
 sieve_probe_raw(const struct sieve_keys *k, uint64_t salt, const uint8_t p[16])
 {
-    uint8_t w[SIEVE_WINDOW];
+    uint64_t w[4];
 
-    for (unsigned i = 0; i < 16; i++) {
-        w[2 * i] = (uint8_t) "0123456789abcdef"[p[i] >> 4];
-        w[2 * i + 1] = (uint8_t) "0123456789abcdef"[p[i] & 15];
-    }
-    return sieve_mix(k, sieve_nh(k, w), salt);
+    for (unsigned i = 0; i < 4; i++)
+        w[i] = sieve_hex(p + 4 * i);
+    return sieve_mix(k, sieve_nh(k, (const uint8_t *)w), salt);
 }
 
 static inline uint64_t

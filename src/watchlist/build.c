@@ -5,6 +5,7 @@
 #include "watchlist/build.h"
 
 #include "base/date.h"
+#include "base/mem.h"
 #include "base/num.h"
 
 #include <stdlib.h>
@@ -352,6 +353,7 @@ nr_wl_rehash(struct nr_watchlist_builder *b, size_t n_buckets, bool new_key,
             !nr_mul(n_buckets, sizeof(*b->buckets), &octets) ||
             posix_memalign(&p, sizeof(*b->buckets), octets) != 0)
             return no_memory(d);
+        nr_mem_large(p, octets);
         b->buckets = p;
         b->n_buckets = n_buckets;
     }
@@ -377,10 +379,12 @@ make_room(struct nr_watchlist_builder *b, size_t cap)
     e = reallocarray(b->entries, cap, sizeof(*e));
     if (!e)
         return false;
+    nr_mem_large(e, cap * sizeof(*e));
     b->entries = e;
     h = reallocarray(b->hashes, cap, sizeof(*h));
     if (!h)
         return false;
+    nr_mem_large(h, cap * sizeof(*h));
     b->hashes = h;
     if (b->flags) {
         f = realloc(b->flags, cap);
@@ -435,6 +439,7 @@ append(struct nr_watchlist_builder *b, const struct nr_wl_waiting *w,
     struct nr_bytes key, struct nr_diag *d)
 {
     uint64_t at = b->keys.n;
+    size_t cap = b->keys.cap;
 
     if (b->n >= NR_WATCHLIST_MAX)
         return nr_fail(d, NR_ELIMIT, 0,
@@ -444,6 +449,8 @@ append(struct nr_watchlist_builder *b, const struct nr_wl_waiting *w,
     nr_buf_put(&b->keys, key);
     if (b->keys.err != NR_OK)
         return no_memory(d);
+    if (b->keys.cap != cap)
+        nr_mem_large(b->keys.p, b->keys.cap);
     b->entries[b->n] = (struct nr_wl_entry){ (uint32_t)at, (uint16_t)key.n,
         (uint8_t)(at >> 32), (uint8_t)w->kind, w->about };
     b->hashes[b->n] = w->hash;

@@ -6,9 +6,11 @@
 #include "watchlist/list.h"
 
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/num.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,8 @@
 
 #define KEYS_TRIED ((size_t)8) /* before a list is given up */
 #define FILE_MAX   ((size_t)32 << 30)
-#define BATCH      ((size_t)64) /* items handed to the sieve together */
+#define BESIDE_MIN ((size_t)50000) /* entries for which a thread is worth it */
+#define BATCH      ((size_t)64)    /* items handed to the sieve together */
 
 struct sink {
     int fd;             /* where to, or -1: */
@@ -226,12 +229,15 @@ sieve_fill(const struct nr_watchlist_builder *b, struct nr_sieve_build *sb)
     sb->nets = calloc(sb->n.nets_n, sizeof(*sb->nets));
     if (!sb->filter || !sb->slots || !sb->nets)
         return NR_ENOMEM;
+    nr_mem_large(sb->filter, sb->n.filter_n * sizeof(*sb->filter));
+    nr_mem_large(sb->slots, sb->n.slots_n * sizeof(*sb->slots));
     for (size_t at = 0; at < b->n; at += BATCH) {
         size_t n = nr_min(BATCH, b->n - at);
 
         for (size_t i = 0; i < n; i++)
             items[i] = (struct nr_sieve_item){ nr_wl_key_of(b, at + i),
-                b->entries[at + i].kind, (uint32_t)(at + i) };
+                b->entries[at + i].kind, (uint32_t)(at + i),
+                b->hashes[at + i] };
         nr_sieve_put(sb, items, n);
     }
     return NR_OK;
@@ -266,6 +272,45 @@ sieve_make(struct nr_watchlist_builder *b, bool keep_key,
         "watchlist: no key of its hashes places every value");
 }
 
+/* The sections of the sieve are made beside the writing of all that stands
+ * before them in the file: they read the same, and write nothing in common. */
+struct making {
+    struct nr_watchlist_builder *b;
+    bool keep_key;
+    struct nr_sieve_build sb; /* owned */
+    enum nr_err err;
+    struct nr_diag d;
+    bool beside; /* by THREAD */
+    pthread_t thread;
+};
+
+static void *
+make(void *arg)
+{
+    struct making *m = arg;
+
+    m->err = sieve_make(m->b, m->keep_key, &m->sb, &m->d);
+    return NULL;
+}
+
+/* A short list, or where no thread is to be had: now. */
+static void
+making_start(struct making *m)
+{
+    m->beside = m->b->n >= BESIDE_MIN &&
+        pthread_create(&m->thread, NULL, make, m) == 0;
+    if (!m->beside)
+        (void)make(m);
+}
+
+static void
+making_join(struct making *m)
+{
+    if (m->beside)
+        (void)pthread_join(m->thread, NULL);
+    m->beside = false;
+}
+
 /* --- the file --- */
 
 /* Take out what was removed: in a whole list it leaves nothing behind. */
@@ -291,14 +336,26 @@ compact(struct nr_watchlist_builder *b, struct nr_diag *d)
 
 static void
 put_all(struct sink *s, struct nr_wl_head *h,
-    const struct nr_watchlist_builder *b, const struct nr_sieve_build *sb,
+    const struct nr_watchlist_builder *b, struct making *m,
     const struct nr_wl_base *base)
 {
+    const struct nr_sieve_build *sb = &m->sb;
+
     for (size_t i = 0; i < b->n; i++)
         h->by_kind[b->entries[i].kind]++;
     put_said(s, h, b);
     put_part(s, h, NR_WL_KEYS, b->keys.p, b->keys.n, 1);
     put_part(s, h, NR_WL_STRINGS, b->strings.p, b->strings.n, 1);
+    making_join(m);
+    if (s->err == NR_OK && m->err != NR_OK) {
+        s->err = m->err;
+        if (s->d)
+            *s->d = m->d;
+    }
+    if (s->err != NR_OK)
+        return;
+    h->key = sb->key;
+    h->marks = sb->marks;
     put_part(s, h, NR_WL_SLOTS, sb->slots, sb->n.slots_n, sizeof(*sb->slots));
     put_part(s, h, NR_WL_FILTER, sb->filter, sb->n.filter_n,
         sizeof(*sb->filter));
@@ -320,13 +377,11 @@ static enum nr_err
 encode(struct nr_watchlist_builder *b, const struct nr_wl_base *base,
     int64_t created_s, struct sink *s, struct nr_wl_head *h)
 {
-    struct nr_sieve_build sb = { 0 };
+    struct making m = { .b = b, .keep_key = base->level > 0 };
     enum nr_err err = nr_watchlist_flush(b, s->d);
 
     if (err == NR_OK)
         err = compact(b, s->d);
-    if (err == NR_OK)
-        err = sieve_make(b, base->level > 0, &sb, s->d);
     *h = (struct nr_wl_head){
         .magic = { 'N', 'R', 'W', 'L' },
         .version = NR_WL_VERSION,
@@ -334,11 +389,9 @@ encode(struct nr_watchlist_builder *b, const struct nr_wl_base *base,
         .endian = NR_WL_ENDIAN,
         .level = base->level,
         .created_s = created_s,
-        .key = b->key,
         .warned = b->warned,
         .below = base->below,
         .first = base->first,
-        .marks = sb.marks,
     };
     nr_buf_init(&s->sums, (size_t)32 << 20);
     s->page = malloc(NR_WL_PAGE);
@@ -346,12 +399,14 @@ encode(struct nr_watchlist_builder *b, const struct nr_wl_base *base,
     if (err == NR_OK && !s->page)
         err = nr_fail(s->d, NR_ENOMEM, 0, "watchlist: out of memory");
     if (err == NR_OK) {
-        put_all(s, h, b, &sb, base);
+        making_start(&m);
+        put_all(s, h, b, &m, base);
+        making_join(&m);
         err = s->err;
     }
     nr_buf_fini(&s->sums);
     free(s->page);
-    sieve_fini(&sb);
+    sieve_fini(&m.sb);
     return err;
 }
 
