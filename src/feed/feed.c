@@ -54,10 +54,15 @@ nr_feed_create(const struct nr_feed_conf *conf)
     nr_buf_init(&f->text, NR_KEY_MAX * 2);
     nr_buf_init(&f->quote, NR_WATCHLIST_TEXT_MAX);
     f->builder = nr_watchlist_builder_create(conf->seed);
-    if (f->builder)
-        return f;
-    nr_feed_destroy(f);
-    return NULL;
+    if (!f->builder) {
+        nr_feed_destroy(f);
+        return NULL;
+    }
+    nr_watchlist_judged_by(f->builder, nr_warn_version(conf->warn));
+    if (conf->defaults)
+        nr_watchlist_assume(f->builder, conf->defaults);
+    f->conf.defaults = NULL;
+    return f;
 }
 
 void
@@ -203,23 +208,43 @@ from_utf16(struct nr_bytes in, struct nr_buf *out)
     return out->err;
 }
 
+/* The indicators of W; what other warninglists said of them is judged anew. */
+static enum nr_err
+take_compiled(struct nr_feed *f, const struct nr_watchlist *w,
+    struct nr_diag *d)
+{
+    uint64_t version = nr_watchlist_warn_version(w);
+    bool judge = f->conf.warn && version != nr_warn_version(f->conf.warn);
+    enum nr_err err = NR_OK;
+
+    if (!f->conf.warn && f->stats.sources == 1)
+        nr_watchlist_judged_by(f->builder, version);
+    for (size_t i = 0; !err && i < nr_watchlist_count(w); i++) {
+        struct nr_indicator ind = nr_watchlist_read(w, i, &f->text);
+
+        if (judge)
+            ind.warn = nr_feed_judge(f, ind.kind, ind.key);
+        f->stats.values++;
+        f->stats.taken++;
+        f->stats.flagged += ind.warn.n > 0;
+        for (size_t k = 0; !err && k < ind.n_claims; k++) {
+            ind.said = nr_watchlist_claim(w, i, k);
+            if (f->conf.source && ind.said.source.n == 0)
+                ind.said.source = f->source;
+            err = nr_watchlist_add(f->builder, &ind, d);
+        }
+    }
+    return err;
+}
+
 static enum nr_err
 add_compiled(struct nr_feed *f, struct nr_bytes in, struct nr_diag *d)
 {
     struct nr_watchlist *w = NULL;
     enum nr_err err = nr_watchlist_decode(in, &w, d);
 
-    for (size_t i = 0; !err && i < nr_watchlist_count(w); i++) {
-        struct nr_indicator ind = nr_watchlist_get(w, i);
-
-        f->stats.values++;
-        f->stats.taken++;
-        f->stats.flagged += ind.warn.n > 0;
-        for (size_t k = 0; !err && k < ind.n_claims; k++) {
-            ind.said = nr_watchlist_claim(w, i, k);
-            err = nr_watchlist_add(f->builder, &ind, d);
-        }
-    }
+    if (!err)
+        err = take_compiled(f, w, d);
     nr_watchlist_close(w);
     return err;
 }
@@ -262,23 +287,38 @@ add_utf8(struct nr_feed *f, struct nr_bytes whole, enum nr_feed_format format,
     return nr_feed_text(f, in, d);
 }
 
-enum nr_err
-nr_feed_add_bytes(struct nr_feed *f, const char *name, struct nr_bytes in,
-    enum nr_feed_format format, struct nr_diag *d)
+/* The next source of F is called NAME. */
+static enum nr_err
+begin_source(struct nr_feed *f, const char *name, struct nr_diag *d)
 {
     struct nr_str file = nr_str_of(name);
     char *copy = nr_new(&f->a, char, file.n + 1);
-    struct nr_buf text;
-    enum nr_err err = NR_OK;
 
-    if (in.n > NR_FEED_FILE_MAX)
-        return nr_fail_name(d, NR_ELIMIT, "feed: source is longer than 4 GiB",
-            name);
     if (!copy)
         return nr_fail(d, NR_ENOMEM, 0, "feed: out of memory");
     memcpy(copy, file.p, file.n);
     f->file = (struct nr_str){ copy, file.n };
+    f->source = f->conf.source ? nr_str_of(f->conf.source) : f->file;
+    /* A compiled list that is the only source keeps its judges. */
+    if (!f->conf.warn && f->stats.sources > 0)
+        nr_watchlist_judged_by(f->builder, 0);
     f->stats.sources++;
+    return NR_OK;
+}
+
+enum nr_err
+nr_feed_add_bytes(struct nr_feed *f, const char *name, struct nr_bytes in,
+    enum nr_feed_format format, struct nr_diag *d)
+{
+    struct nr_buf text;
+    enum nr_err err;
+
+    if (in.n > NR_FEED_FILE_MAX)
+        return nr_fail_name(d, NR_ELIMIT, "feed: source is longer than 4 GiB",
+            name);
+    err = begin_source(f, name, d);
+    if (err)
+        return err;
     nr_buf_init(&text, NR_FEED_FILE_MAX * 2);
     if (nr_bytes_starts(in, NR_BYTES("\xff\xfe")) ||
         nr_bytes_starts(in, NR_BYTES("\xfe\xff"))) {
@@ -332,11 +372,45 @@ read_stream(int fd, struct nr_buf *out, const char *path, struct nr_diag *d)
     }
 }
 
-enum nr_err
-nr_feed_add_path(struct nr_feed *f, const char *path,
+/* A compiled list is opened where it lies: it is mapped, not read, and its
+ * deltas lie beside it. */
+bool
+nr_feed_is_compiled(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    uint8_t head[64] = { 0 };
+    struct stat st;
+    ssize_t n = -1;
+
+    if (fd < 0)
+        return false;
+    /* Out of a pipe these octets would be gone for who reads it next. */
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        n = read(fd, head, sizeof(head));
+    (void)close(fd);
+    return n > 0 && nr_watchlist_is_one((struct nr_bytes){ head, (size_t)n });
+}
+
+/* Its deltas belong to a compiled list: octets alone would be half of it. */
+static enum nr_err
+add_list(struct nr_feed *f, const char *path, const char *name,
+    struct nr_diag *d)
+{
+    struct nr_watchlist *w = NULL;
+    enum nr_err err = nr_watchlist_open(path, &w, d);
+
+    if (!err)
+        err = begin_source(f, name, d);
+    if (!err)
+        err = take_compiled(f, w, d);
+    nr_watchlist_close(w);
+    return err;
+}
+
+static enum nr_err
+add_stream(struct nr_feed *f, const char *path, const char *name,
     enum nr_feed_format format, struct nr_diag *d)
 {
-    const char *base = strrchr(path, '/');
     bool is_stdin = strcmp(path, "-") == 0;
     int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     struct nr_buf text;
@@ -350,15 +424,26 @@ nr_feed_add_path(struct nr_feed *f, const char *path,
     nr_buf_init(&text, NR_FEED_FILE_MAX + READ_STEP);
     err = read_stream(fd, &text, path, d);
     if (!err)
-        err = nr_feed_add_bytes(f,
-            is_stdin              ? "standard input"
-                : base && base[1] ? base + 1
-                                  : path,
-            nr_buf_bytes(&text), format, d);
+        err = nr_feed_add_bytes(f, name, nr_buf_bytes(&text), format, d);
     nr_buf_fini(&text);
     if (!is_stdin)
         (void)close(fd);
     return err;
+}
+
+enum nr_err
+nr_feed_add_path(struct nr_feed *f, const char *path,
+    enum nr_feed_format format, struct nr_diag *d)
+{
+    const char *base = strrchr(path, '/');
+    const char *name = base && base[1] ? base + 1 : path;
+
+    if (strcmp(path, "-") == 0)
+        return add_stream(f, path, "standard input", format, d);
+    if ((format == NR_FEED_AUTO || format == NR_FEED_COMPILED) &&
+        nr_feed_is_compiled(path))
+        return add_list(f, path, name, d);
+    return add_stream(f, path, name, format, d);
 }
 
 enum nr_err
@@ -375,22 +460,17 @@ nr_feed_write(struct nr_feed *f, const char *path, int64_t now_s,
     return nr_watchlist_write(f->builder, path, now_s, d);
 }
 
-/* A single compiled list needs no reading: it is mapped. */
-static bool
-is_compiled(const char *path)
+enum nr_err
+nr_feed_update(struct nr_feed *f, const char *path, bool remove, int64_t now_s,
+    struct nr_watchlist_change *out, struct nr_diag *d)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    uint8_t head[64] = { 0 };
-    struct stat st;
-    ssize_t n = -1;
+    enum nr_err err = NR_OK;
 
-    if (fd < 0)
-        return false;
-    /* Out of a pipe these octets would be gone for who reads it next. */
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-        n = read(fd, head, sizeof(head));
-    (void)close(fd);
-    return n > 0 && nr_watchlist_is_one((struct nr_bytes){ head, (size_t)n });
+    if (remove)
+        err = nr_watchlist_remove_all(f->builder, d);
+    if (!err)
+        err = nr_watchlist_update(path, f->builder, now_s, out, d);
+    return err;
 }
 
 static enum nr_err
@@ -419,7 +499,7 @@ nr_feed_load_list(const char *const *paths, size_t n,
     struct nr_feed *f;
     enum nr_err err = NR_OK;
 
-    if (n == 1 && strcmp(paths[0], "-") != 0 && is_compiled(paths[0]))
+    if (n == 1 && strcmp(paths[0], "-") != 0 && nr_feed_is_compiled(paths[0]))
         return open_compiled(paths[0], out, stats, d);
     f = nr_feed_create(conf);
     if (!f)

@@ -51,7 +51,9 @@ const char *nr_feed_format_name(enum nr_feed_format f);
 
 struct nr_feed_conf {
     const struct nr_warnlists *warn; /* borrowed; NULL: nothing is flagged */
-    uint64_t seed[2]; /* of hashes: random, or a constant in tests */
+    uint64_t seed[2];   /* of hashes: random, or a constant in tests */
+    const char *source; /* borrowed; NULL: names of files, see below */
+    const struct nr_watchlist_defaults *defaults; /* or NULL */
 };
 
 struct nr_feed;
@@ -62,7 +64,9 @@ void nr_feed_destroy(struct nr_feed *f); /* NULL is allowed */
 
 /*
  * Take a file ("-": standard input) or octets into F. The source of claims that
- * name none themselves is the file's name without folder, or NAME. A source
+ * name none themselves is that of CONF, else the file's name without folder, or
+ * NAME. A compiled list is taken with its deltas; one that other warninglists
+ * judged is judged anew. A source
  * that is malformed as a whole (JSON that does not parse, a damaged compiled
  * list) adds nothing.
  * NR_EFORMAT, NR_ETRUNC, NR_ELIMIT, NR_ENOMEM, NR_ENOTFOUND, NR_ESYS,
@@ -113,6 +117,15 @@ enum nr_err nr_feed_build(struct nr_feed *f, int64_t now_s,
     struct nr_watchlist **out, struct nr_diag *d) NR_MUST_USE;
 enum nr_err nr_feed_write(struct nr_feed *f, const char *path, int64_t now_s,
     struct nr_diag *d) NR_MUST_USE;
+
+/* Change the compiled list at PATH by all that was taken: it comes to it, or
+ * goes out of it (REMOVE). See nr_watchlist_update(). */
+enum nr_err nr_feed_update(struct nr_feed *f, const char *path, bool remove,
+    int64_t now_s, struct nr_watchlist_change *out,
+    struct nr_diag *d) NR_MUST_USE;
+
+/* Is PATH the file of a compiled list? */
+bool nr_feed_is_compiled(const char *path);
 
 /* --- fetching ------------------------------------------------------------ */
 

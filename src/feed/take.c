@@ -66,26 +66,36 @@ nr_feed_note(struct nr_feed *f, enum nr_feed_note_kind kind, const char *why,
     return note(f, kind, nr_str_of(why), v);
 }
 
+struct nr_str
+nr_feed_judge(struct nr_feed *f, enum nr_kind kind, struct nr_bytes key)
+{
+    struct nr_warn_hit hit;
+    struct nr_str said;
+
+    if (!f->conf.warn || !nr_warn_check(f->conf.warn, kind, key, &hit))
+        return (struct nr_str){ "", 0 };
+    nr_buf_reset(&f->quote);
+    nr_buf_put_str(&f->quote, hit.list);
+    nr_buf_put_str(&f->quote, NR_STR(": "));
+    nr_buf_put_str(&f->quote, hit.entry);
+    return f->quote.err || !nr_str_from_utf8(nr_buf_bytes(&f->quote), &said)
+        ? hit.list
+        : said;
+}
+
 enum nr_err
 nr_feed_take_key(struct nr_feed *f, enum nr_kind kind, struct nr_bytes key,
     const struct nr_feed_value *v, struct nr_diag *d)
 {
     struct nr_indicator i = v->about;
-    struct nr_warn_hit hit;
     enum nr_err err = NR_OK;
 
     i.kind = kind;
     i.key = key;
     if (!i.said.source.n)
-        i.said.source = f->file;
-    if (!i.warn.n && nr_warn_check(f->conf.warn, kind, key, &hit)) {
-        nr_buf_reset(&f->quote);
-        nr_buf_put_str(&f->quote, hit.list);
-        nr_buf_put_str(&f->quote, NR_STR(": "));
-        nr_buf_put_str(&f->quote, hit.entry);
-        if (f->quote.err || !nr_str_from_utf8(nr_buf_bytes(&f->quote), &i.warn))
-            i.warn = hit.list;
-    }
+        i.said.source = f->source;
+    if (!i.warn.n)
+        i.warn = nr_feed_judge(f, kind, key);
     if (i.warn.n) {
         f->stats.flagged++;
         err = note(f, NR_FEED_FLAGGED, i.warn, v);

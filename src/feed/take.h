@@ -19,6 +19,7 @@ struct nr_feed {
     struct nr_feed_note *notes; /* owned */
     size_t n_notes, cap_notes;
     struct nr_str file;      /* the source at hand */
+    struct nr_str source;    /* whom it is said by, unless it says so itself */
     struct nr_buf key, text; /* scratch of nr_feed_take */
     struct nr_buf quote;     /* scratch of flags */
 };
@@ -43,6 +44,10 @@ enum nr_err nr_feed_take(struct nr_feed *f, const struct nr_feed_value *v,
 enum nr_err nr_feed_take_key(struct nr_feed *f, enum nr_kind kind,
     struct nr_bytes key, const struct nr_feed_value *v,
     struct nr_diag *d) NR_MUST_USE;
+
+/* "list: entry" of the warninglist that speaks of KEY, or ""; in F's scratch. */
+struct nr_str nr_feed_judge(struct nr_feed *f, enum nr_kind kind,
+    struct nr_bytes key);
 
 /* Would V be taken by its shape? Changes nothing but F's scratch. */
 bool nr_feed_is_value(struct nr_feed *f, struct nr_bytes text,

@@ -230,15 +230,26 @@ keep_old(const struct intake *in, const char *path,
 {
     struct nr_watchlist *w = NULL;
     enum nr_err err = nr_watchlist_open(path, &w, d);
+    bool judge;
 
     if (err == NR_ENOTFOUND) {
         if (d)
             *d = (struct nr_diag){ 0 };
         return NR_OK;
     }
+    judge = !err && nr_watchlist_warn_version(w) != nr_warn_version(in->warn);
+    if (judge)
+        nr_agent_log(in->ag,
+            "%s: was judged by other warninglists than those installed; its "
+            "values are judged anew",
+            path);
     for (size_t i = 0; !err && i < nr_watchlist_count(w); i++) {
         struct nr_indicator x = nr_watchlist_get(w, i);
 
+        if (judge) {
+            x.warn = NR_STR("");
+            flag(in, &x);
+        }
         for (size_t c = 0; !err && c < x.n_claims; c++) {
             struct nr_indicator one = x;
 
@@ -267,8 +278,10 @@ write_watchlist(const struct intake *in, struct nr_diag *d)
         b = nr_watchlist_builder_create(key);
     if (!err && !b)
         err = nr_fail(d, NR_ENOMEM, 0, "watchlist: no memory");
-    if (!err)
+    if (!err) {
+        nr_watchlist_judged_by(b, nr_warn_version(in->warn));
         err = keep_old(in, path, b, d);
+    }
     for (size_t i = 0; !err && i < in->b.n_entries; i++)
         err = nr_watchlist_add(b, in->b.entries[i], d);
     if (!err)

@@ -336,6 +336,10 @@ enum nr_err nr_warn_allow(struct nr_warnlists *w, struct nr_str what,
 bool nr_warn_check(const struct nr_warnlists *w, enum nr_kind kind,
     struct nr_bytes key, struct nr_warn_hit *hit) NR_MUST_USE;
 
+/* A number for all that decides W's judgements: the octets of its lists, their
+ * names, the exceptions, in whatever order. 0 only for W NULL, no lists. */
+uint64_t nr_warn_version(const struct nr_warnlists *w);
+
 size_t nr_warn_list_count(const struct nr_warnlists *w);
 size_t nr_warn_entry_count(const struct nr_warnlists *w);
 

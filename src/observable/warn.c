@@ -6,6 +6,7 @@
  */
 #include "observable/warn.h"
 
+#include "base/hash.h"
 #include "observable/rules.h"
 
 #include <stdlib.h>
@@ -230,6 +231,21 @@ allow_range(struct nr_warnlists *w, struct nr_str what, struct nr_diag *d)
     return err;
 }
 
+void
+nr_warn_count_in(struct nr_warnlists *w, struct nr_str name,
+    struct nr_bytes text)
+{
+    w->version += nr_xxh64(text, nr_xxh64(nr_bytes_of(name), 0));
+}
+
+uint64_t
+nr_warn_version(const struct nr_warnlists *w)
+{
+    if (!w)
+        return 0;
+    return w->version ? w->version : 1;
+}
+
 enum nr_err
 nr_warn_allow(struct nr_warnlists *w, struct nr_str what, struct nr_diag *d)
 {
@@ -238,6 +254,7 @@ nr_warn_allow(struct nr_warnlists *w, struct nr_str what, struct nr_diag *d)
     enum nr_err err;
 
     what = nr_str_trim(what);
+    nr_warn_count_in(w, NR_STR("allow"), nr_bytes_of(what));
     for (size_t i = 0; i < w->n_lists; i++)
         if (nr_str_eq(w->lists[i]->name, what)) {
             w->lists[i]->allowed = true;

@@ -41,6 +41,7 @@ struct nr_warnlists {
     struct nr_warn_entry *linear; /* short substrings, regular expressions */
     struct nr_warn_list *lists[NR_WARN_LISTS_MAX];
     size_t n_lists, n_entries;
+    uint64_t version; /* sum of the hashes of all that was taken */
     bool has_len4[33], has_len6[129];
     /* what the home excepts */
     struct nr_table allowed_names, allowed_nets;
@@ -49,6 +50,10 @@ struct nr_warnlists {
 
 /* A copy of B in the arena; p NULL: out of memory. */
 struct nr_bytes nr_warn_keep(struct nr_warnlists *w, struct nr_bytes b);
+
+/* TEXT, a list or an exception NAME, has a part in the version. */
+void nr_warn_count_in(struct nr_warnlists *w, struct nr_str name,
+    struct nr_bytes text);
 
 /* Put entry TEXT into LIST. NR_EFORMAT, NR_ELIMIT, NR_ENOMEM. */
 enum nr_err nr_warn_put(struct nr_warnlists *w, struct nr_warn_list *list,

@@ -138,8 +138,10 @@ load_file(struct nr_warnlists *w, const char *dir, const char *file,
     err = nr_path_join(path, dir, file, d);
     if (err == NR_OK)
         err = nr_file_read(&a, path, NR_WARN_FILE_MAX, &text, d);
-    if (err == NR_OK)
+    if (err == NR_OK) {
+        nr_warn_count_in(w, nr_str_of(file), text);
         err = nr_json_parse(&a, text, &json, d);
+    }
     if (err == NR_OK)
         err = take_list(w,
             (struct nr_str){ nr_str_of(file).p,

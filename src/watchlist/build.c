@@ -39,6 +39,7 @@ nr_watchlist_builder_create(const uint64_t key[2])
     nr_wl_pool_init(&b->claims, sizeof(struct nr_wl_claim), key[0]);
     nr_wl_pool_init(&b->chains, sizeof(struct nr_wl_chain), key[0]);
     b->seen_old = UINT32_MAX;
+    b->defaults.valid_from_s = b->defaults.valid_until_s = NR_TIME_NONE;
     if (nr_wl_pool_put(&b->chains, &no_claims, &zero) == NR_OK)
         return b;
     nr_watchlist_builder_destroy(b);
@@ -69,6 +70,13 @@ void
 nr_watchlist_judged_by(struct nr_watchlist_builder *b, uint64_t version)
 {
     b->warned = version;
+}
+
+void
+nr_watchlist_assume(struct nr_watchlist_builder *b,
+    const struct nr_watchlist_defaults *o)
+{
+    b->defaults = *o;
 }
 
 static enum nr_err
@@ -245,13 +253,16 @@ enum nr_err
 nr_watchlist_about(struct nr_watchlist_builder *b, const struct nr_indicator *i,
     uint32_t *about, struct nr_diag *d)
 {
+    const struct nr_watchlist_defaults *o = &b->defaults;
     struct nr_wl_about r = {
-        .valid_from_s = i->valid_from_s,
-        .valid_until_s = i->valid_until_s,
+        .valid_from_s = i->valid_from_s == NR_TIME_NONE ? o->valid_from_s
+                                                        : i->valid_from_s,
+        .valid_until_s = i->valid_until_s == NR_TIME_NONE ? o->valid_until_s
+                                                          : i->valid_until_s,
         .first_seen_s = i->first_seen_s,
         .last_seen_s = i->last_seen_s,
-        .tlp = i->tlp,
-        .pap = i->pap,
+        .tlp = i->tlp > o->tlp ? i->tlp : o->tlp,
+        .pap = i->pap > o->pap ? i->pap : o->pap,
         .role = i->role,
     };
     struct nr_wl_claim c = { .date_s = i->said.date_s };
@@ -554,4 +565,20 @@ size_t
 nr_watchlist_builder_count(const struct nr_watchlist_builder *b)
 {
     return b->n - b->n_removed;
+}
+
+enum nr_err
+nr_watchlist_remove_all(struct nr_watchlist_builder *b, struct nr_diag *d)
+{
+    enum nr_err err = nr_watchlist_flush(b, d);
+
+    if (err != NR_OK || b->n == 0)
+        return err;
+    if (!b->flags)
+        b->flags = calloc(b->cap, 1);
+    if (!b->flags)
+        return no_memory(d);
+    memset(b->flags, NR_WL_RENEW | NR_WL_GONE, b->n);
+    b->n_removed = b->n;
+    return NR_OK;
 }

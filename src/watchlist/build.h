@@ -47,6 +47,7 @@ struct nr_wl_bucket {
 struct nr_watchlist_builder {
     struct nr_sieve_key key;
     uint64_t warned;
+    struct nr_watchlist_defaults defaults;
     struct nr_wl_entry *entries; /* owned */
     uint64_t *hashes;            /* owned; of each entry */
     uint8_t *flags;              /* owned, or NULL while all are 0 */
@@ -103,12 +104,18 @@ struct nr_wl_base {
     size_t n_dead;
 };
 
-/* The file of B: as octets appended to OUT, or at PATH (crash-safe). */
+/* The file of B: as octets appended to OUT, or at PATH (crash-safe). LOCKED:
+ * nobody else writes this list, so the new file has one name and what a crash
+ * left under it goes. */
 enum nr_err nr_wl_encode(struct nr_watchlist_builder *b,
     const struct nr_wl_base *base, int64_t created_s, struct nr_buf *out,
     struct nr_diag *d) NR_MUST_USE;
 enum nr_err nr_wl_write(struct nr_watchlist_builder *b,
-    const struct nr_wl_base *base, const char *path, int64_t created_s,
-    struct nr_diag *d) NR_MUST_USE;
+    const struct nr_wl_base *base, const char *path, bool locked,
+    int64_t created_s, struct nr_diag *d) NR_MUST_USE;
+
+/* And a base at PATH: deltas that are there go. */
+enum nr_err nr_wl_write_base(struct nr_watchlist_builder *b, const char *path,
+    bool locked, int64_t created_s, struct nr_diag *d) NR_MUST_USE;
 
 #endif

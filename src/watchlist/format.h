@@ -13,9 +13,11 @@
  *               NR_WATCHLIST_PROBES
  *     dead      of a delta: 4 octets each, ascending: the indicators below it
  *               that it removes or puts in a new form
- *     sums      8 octets a page of 64 KiB, counted from the head's end
+ *     sums      8 octets a page of 64 KiB; pages are counted anew in every
+ *               section, so that a checksum that does not hold names it
  *
- * Sections start at multiples of 64. Ranges (CIDR) are entries under their
+ * Sections start at multiples of 64, in the order above; what is between two
+ * of them belongs to the first. Ranges (CIDR) are entries under their
  * masked address and length; a look-up asks once for every length in use.
  *
  * An indicator's number is its place in the base, or behind all that stand in
@@ -102,6 +104,12 @@ struct nr_wl_claim {
 };
 
 _Static_assert(sizeof(struct nr_wl_claim) == 48, "claim");
+
+/* The parts as they follow each other in the file; NR_WL_SUMS is the last. */
+extern const enum nr_wl_part nr_wl_order[NR_WL_PARTS_USED];
+
+/* "entries", as verify names it. */
+const char *nr_wl_part_name(enum nr_wl_part part);
 
 static inline uint64_t
 nr_wl_key_at(const struct nr_wl_entry *e)

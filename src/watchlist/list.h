@@ -10,6 +10,12 @@
 
 #define NR_WL_LAYERS (1 + NR_WATCHLIST_DELTAS)
 
+/* What several lists share that have the same file open. */
+struct nr_wl_share {
+    atomic_uint users;
+    _Atomic(uint8_t) checked[]; /* enum page, one a page of SUMS */
+};
+
 /* One file. Its parts lie within it; what they say is checked at use. */
 struct nr_wl_layer {
     struct nr_bytes file; /* mapped, or in heap */
@@ -28,8 +34,10 @@ struct nr_wl_layer {
     const uint64_t *sums;
     size_t n, n_abouts, n_claims, n_slots, n_words, n_nets, n_dead;
     size_t first;              /* number of its first indicator */
-    _Atomic(uint8_t) *checked; /* owned; enum page, one a page of SUMS */
+    struct nr_wl_share *share; /* counted; with the last user FILE goes */
     size_t n_pages;
+    size_t part_at[NR_WL_PARTS_USED];    /* in the order of nr_wl_order */
+    size_t part_pages[NR_WL_PARTS_USED]; /* number of each one's first page */
 };
 
 /* The printed values of some neighbouring indicators, made when one is first
@@ -58,6 +66,23 @@ struct nr_watchlist {
 enum nr_err nr_wl_adopt_heap(void *heap, size_t n, struct nr_watchlist **out,
     struct nr_diag *d) NR_MUST_USE;
 
+/* The file at PATH as *L, its head checked and no page of it (that is what
+ * verify is for). *L is to be given to nr_wl_layer_fini() on success only. */
+enum nr_err nr_wl_layer_open(struct nr_wl_layer *l, const char *path,
+    struct nr_diag *d) NR_MUST_USE;
+void nr_wl_layer_fini(struct nr_wl_layer *l);
+
+/* Does the table of checksums hold? And page I (< n_pages), which is *N octets
+ * at *AT, in part *PART of the file? */
+bool nr_wl_sums_hold(const struct nr_wl_layer *l);
+bool nr_wl_page_is_whole(const struct nr_wl_layer *l, size_t i);
+void nr_wl_page(const struct nr_wl_layer *l, size_t i, enum nr_wl_part *part,
+    size_t *at, size_t *n);
+
+/* What is wrong with the records of L, whose pages are whole. */
+enum nr_err nr_wl_verify_records(const struct nr_wl_layer *l,
+    struct nr_diag *d) NR_MUST_USE;
+
 /* PATH's delta LEVEL (1..): its name into BUF (NR_PATH_MAX). NR_ELIMIT. */
 enum nr_err nr_wl_delta_path(const char *path, size_t level, char *buf,
     struct nr_diag *d) NR_MUST_USE;
@@ -80,6 +105,9 @@ struct nr_str nr_wl_string(const struct nr_wl_layer *l, uint64_t at,
 /* The about of entry E; NULL: damaged. */
 const struct nr_wl_about *nr_wl_about_of(const struct nr_wl_layer *l,
     const struct nr_wl_entry *e);
+
+/* The version that stands for lists judged by A and by B. */
+uint64_t nr_wl_judged_by_both(uint64_t a, uint64_t b);
 
 /* Number (over all layers, the dead counted) of the newest of this value that
  * is not dead. *READ, unless NULL, grows by the slots that were read. */

@@ -39,14 +39,31 @@ part_fits(const struct nr_wl_head *h, enum nr_wl_part part, size_t each)
         s->at <= h->size && s->n <= (h->size - s->at) / each;
 }
 
-static bool
-sums_fit(const struct nr_wl_head *h)
+/* Pages of a part that begins at FROM; the next one does at TO. */
+static uint64_t
+pages_of(uint64_t from, uint64_t to)
 {
-    const struct nr_wl_section *s = &h->parts[NR_WL_SUMS];
+    return (to - from + NR_WL_PAGE - 1) / NR_WL_PAGE;
+}
 
-    return part_fits(h, NR_WL_SUMS, sizeof(uint64_t)) &&
-        s->n == (s->at - sizeof(*h) + NR_WL_PAGE - 1) / NR_WL_PAGE &&
-        s->at + s->n * sizeof(uint64_t) == h->size;
+/* One part after the other, and a checksum for each of their pages. */
+static bool
+order_fits(const struct nr_wl_head *h, const size_t *each)
+{
+    const struct nr_wl_section *sums = &h->parts[NR_WL_SUMS];
+    uint64_t pages = 0;
+
+    if (h->parts[nr_wl_order[0]].at != sizeof(*h))
+        return false;
+    for (size_t k = 0; nr_wl_order[k] != NR_WL_SUMS; k++) {
+        const struct nr_wl_section *s = &h->parts[nr_wl_order[k]];
+        uint64_t next = h->parts[nr_wl_order[k + 1]].at;
+
+        if (s->at + s->n * each[nr_wl_order[k]] > next)
+            return false;
+        pages += pages_of(s->at, next);
+    }
+    return sums->n == pages && sums->at + sums->n * sizeof(uint64_t) == h->size;
 }
 
 static bool
@@ -67,12 +84,10 @@ parts_fit(const struct nr_wl_head *h)
     uint64_t nets = h->parts[NR_WL_NETS].n;
 
     for (unsigned i = 0; i < NR_WL_PARTS_USED; i++)
-        if (!part_fits(h, (enum nr_wl_part)i, each[i]) ||
-            (i != NR_WL_SUMS &&
-                h->parts[i].at + h->parts[i].n * each[i] >
-                    h->parts[NR_WL_SUMS].at))
+        if (!part_fits(h, (enum nr_wl_part)i, each[i]))
             return false;
-    return sums_fit(h) && h->parts[NR_WL_ENTRIES].n <= NR_WATCHLIST_MAX &&
+    return order_fits(h, each) &&
+        h->parts[NR_WL_ENTRIES].n <= NR_WATCHLIST_MAX &&
         h->first <= NR_WATCHLIST_MAX * NR_WATCHLIST_DELTAS &&
         h->level <= NR_WATCHLIST_DELTAS && h->parts[NR_WL_SLOTS].n > 0 &&
         h->parts[NR_WL_SLOTS].n <= UINT32_MAX && h->parts[NR_WL_FILTER].n > 0 &&
@@ -132,6 +147,12 @@ point(struct nr_wl_layer *l)
     l->dead = part(l, NR_WL_DEAD, &l->n_dead);
     l->sums = part(l, NR_WL_SUMS, &l->n_pages);
     l->first = l->head->first;
+    for (size_t k = 0; k < NR_WL_PARTS_USED; k++) {
+        l->part_at[k] = l->head->parts[nr_wl_order[k]].at;
+        l->part_pages[k] = k == 0
+            ? 0
+            : l->part_pages[k - 1] + pages_of(l->part_at[k - 1], l->part_at[k]);
+    }
 }
 
 /* What may not wait: all of a small list, of a large one the short part that
@@ -142,7 +163,7 @@ check_pages(const struct nr_wl_layer *l, struct nr_diag *d)
     const uint8_t *p = l->file.p + sizeof(*l->head);
     size_t at = l->head->parts[NR_WL_SUMS].at, n = at - sizeof(*l->head);
 
-    if (nr_xxh64(nr_bytes_sub(l->file, at, l->file.n), 0) != l->head->sums)
+    if (!nr_wl_sums_hold(l))
         return nr_fail(d, NR_EDAMAGED, at,
             "watchlist: table of checksums does not hold; compile it again");
     if (l->file.n > NR_WATCHLIST_WHOLE) {
@@ -155,9 +176,10 @@ check_pages(const struct nr_wl_layer *l, struct nr_diag *d)
     return NR_OK;
 }
 
-/* L->file is set: the rest of it. Freed by the caller, also on failure. */
+/* L->file is set: the rest of it, no page of which is read. Freed by the
+ * caller, also on failure. */
 static enum nr_err
-adopt(struct nr_wl_layer *l, struct nr_diag *d)
+adopt_head(struct nr_wl_layer *l, struct nr_diag *d)
 {
     enum nr_err err = check_head(l->file, d);
     const void *p = l->file.p;
@@ -166,15 +188,28 @@ adopt(struct nr_wl_layer *l, struct nr_diag *d)
         return err;
     l->head = p;
     point(l);
-    l->checked = calloc(l->n_pages + 1, sizeof(*l->checked));
-    if (!l->checked)
+    l->share = calloc(1, sizeof(*l->share) + l->n_pages);
+    if (!l->share)
         return no_memory(d);
-    return check_pages(l, d);
+    atomic_init(&l->share->users, 1);
+    return NR_OK;
 }
 
-static void
-layer_fini(struct nr_wl_layer *l)
+static enum nr_err
+adopt(struct nr_wl_layer *l, struct nr_diag *d)
 {
+    enum nr_err err = adopt_head(l, d);
+
+    return err == NR_OK ? check_pages(l, d) : err;
+}
+
+void
+nr_wl_layer_fini(struct nr_wl_layer *l)
+{
+    if (l->share && atomic_fetch_sub(&l->share->users, 1) > 1) {
+        *l = (struct nr_wl_layer){ 0 };
+        return;
+    }
     if (l->mapped) {
         union {
             const void *in;
@@ -184,7 +219,7 @@ layer_fini(struct nr_wl_layer *l)
         (void)munmap(p.out, l->file.n);
     }
     free(l->heap);
-    free(l->checked);
+    free(l->share);
     *l = (struct nr_wl_layer){ 0 };
 }
 
@@ -209,23 +244,66 @@ map_fd(struct nr_wl_layer *l, int fd, const char *path, struct nr_diag *d)
 }
 
 static enum nr_err
-layer_open(struct nr_wl_layer *l, const char *path, struct nr_diag *d)
+open_file(const char *path, int *fd, struct nr_diag *d)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    enum nr_err err;
-
-    if (fd < 0 && errno == ENOENT)
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (*fd < 0 && errno == ENOENT)
         return nr_fail_name(d, NR_ENOTFOUND, "watchlist: no such file", path);
-    if (fd < 0)
-        return nr_fail_file(d, "watchlist: open", path);
+    return *fd < 0 ? nr_fail_file(d, "watchlist: open", path) : NR_OK;
+}
+
+/* The file FD is open as OLD: a mapped file's inode is not used anew, so it is
+ * the same one, which was checked. */
+static bool
+share(struct nr_wl_layer *l, int fd, const struct nr_wl_layer *old)
+{
+    struct stat st;
+
+    if (!old || !old->mapped || fstat(fd, &st) != 0 || st.st_dev != old->dev ||
+        st.st_ino != old->ino || (size_t)st.st_size != old->file.n)
+        return false;
+    *l = *old;
+    atomic_fetch_add(&l->share->users, 1);
+    return true;
+}
+
+static enum nr_err
+layer_open(struct nr_wl_layer *l, const char *path,
+    const struct nr_wl_layer *old, struct nr_diag *d)
+{
+    int fd;
+    enum nr_err err = open_file(path, &fd, d);
+
+    if (err != NR_OK)
+        return err;
+    if (!share(l, fd, old)) {
+        err = map_fd(l, fd, path, d);
+        if (err == NR_OK)
+            err = adopt(l, d);
+    }
+    (void)close(fd);
+    if (err != NR_OK) {
+        nr_diag_add_name(d, path);
+        nr_wl_layer_fini(l);
+    }
+    return err;
+}
+
+enum nr_err
+nr_wl_layer_open(struct nr_wl_layer *l, const char *path, struct nr_diag *d)
+{
+    int fd;
+    enum nr_err err = open_file(path, &fd, d);
+
+    if (err != NR_OK)
+        return err;
+    *l = (struct nr_wl_layer){ 0 };
     err = map_fd(l, fd, path, d);
     (void)close(fd);
     if (err == NR_OK)
-        err = adopt(l, d);
-    if (err != NR_OK) {
-        nr_diag_add_name(d, path);
-        layer_fini(l);
-    }
+        err = adopt_head(l, d);
+    if (err != NR_OK)
+        nr_wl_layer_fini(l);
     return err;
 }
 
@@ -252,11 +330,18 @@ belongs(const struct nr_watchlist *w, const struct nr_wl_layer *l)
         memcmp(&l->head->key, &top->head->key, sizeof(top->head->key)) == 0;
 }
 
+static const struct nr_wl_layer *
+layer_of(const struct nr_watchlist *w, size_t i)
+{
+    return w && i < w->n_layers ? &w->layers[i] : NULL;
+}
+
 /* Base and deltas as they are found, one after the other. */
 static enum nr_err
-open_layers(struct nr_watchlist *w, const char *path, struct nr_diag *d)
+open_layers(struct nr_watchlist *w, const char *path,
+    const struct nr_watchlist *old, struct nr_diag *d)
 {
-    enum nr_err err = layer_open(&w->layers[0], path, d);
+    enum nr_err err = layer_open(&w->layers[0], path, layer_of(old, 0), d);
 
     if (err != NR_OK)
         return err;
@@ -273,7 +358,7 @@ open_layers(struct nr_watchlist *w, const char *path, struct nr_diag *d)
         err = nr_wl_delta_path(path, w->n_layers, delta, d);
         if (err != NR_OK)
             return err;
-        err = layer_open(l, delta, &why);
+        err = layer_open(l, delta, layer_of(old, w->n_layers), &why);
         if (err == NR_ENOTFOUND)
             return NR_OK;
         if (err != NR_OK) {
@@ -282,7 +367,7 @@ open_layers(struct nr_watchlist *w, const char *path, struct nr_diag *d)
             return err;
         }
         if (!belongs(w, l)) {
-            layer_fini(l);
+            nr_wl_layer_fini(l);
             return NR_OK;
         }
         w->n_all += l->n;
@@ -388,10 +473,17 @@ enum nr_err
 nr_watchlist_open(const char *path, struct nr_watchlist **out,
     struct nr_diag *d)
 {
+    return nr_watchlist_reopen(path, NULL, out, d);
+}
+
+enum nr_err
+nr_watchlist_reopen(const char *path, const struct nr_watchlist *old,
+    struct nr_watchlist **out, struct nr_diag *d)
+{
     for (size_t tries = 0; tries < OPEN_TRIES; tries++) {
         struct nr_watchlist *w = create();
         struct nr_diag why = { 0 };
-        enum nr_err err = w ? open_layers(w, path, &why) : no_memory(&why);
+        enum nr_err err = w ? open_layers(w, path, old, &why) : no_memory(&why);
 
         if (err == NR_OK)
             err = finish(w, &why);
@@ -472,6 +564,6 @@ nr_watchlist_close(struct nr_watchlist *w)
     free(w->shown);
     free(w->dead);
     for (size_t i = 0; i < NR_WL_LAYERS; i++)
-        layer_fini(&w->layers[i]);
+        nr_wl_layer_fini(&w->layers[i]);
     free(w);
 }

@@ -301,14 +301,14 @@ publish(struct change *c, const char *path, int64_t created_s)
     enum nr_err err;
 
     if (c->keep == 0)
-        return nr_watchlist_write(c->to, path, created_s, c->d);
+        return nr_wl_write_base(c->to, path, true, created_s, c->d);
     if (c->n_dead > 0)
         qsort(c->dead, c->n_dead, sizeof(*c->dead), by_number);
     base = (struct nr_wl_base){ (uint32_t)c->keep, top->head->checksum,
         c->limit, c->dead, c->n_dead };
     err = nr_wl_delta_path(path, c->keep, delta, c->d);
     if (err == NR_OK)
-        err = nr_wl_write(c->to, &base, delta, created_s, c->d);
+        err = nr_wl_write(c->to, &base, delta, true, created_s, c->d);
     for (size_t i = c->keep + 1; err == NR_OK && i <= NR_WATCHLIST_DELTAS; i++)
         if (nr_wl_delta_path(path, i, delta, NULL) == NR_OK)
             (void)unlink(delta); /* ignored if it stays */
@@ -332,6 +332,23 @@ same_key(const struct nr_watchlist_builder *b, const struct nr_watchlist *w)
     return memcmp(&b->key, &w->layers[0].head->key, sizeof(b->key)) == 0;
 }
 
+/* Who judged what comes into the new layer: those of the layers that it
+ * replaces, and of what B adds. */
+static uint64_t
+judged(const struct change *c, const struct nr_watchlist_builder *b)
+{
+    size_t from = c->keep < c->w->n_layers ? c->keep : c->w->n_layers - 1;
+    uint64_t version = c->w->layers[from].head->warned;
+
+    for (size_t i = from + 1; i < c->w->n_layers; i++)
+        version = nr_wl_judged_by_both(version, c->w->layers[i].head->warned);
+    if (!b || nr_watchlist_builder_count(b) == 0)
+        return version;
+    /* what stood there and now says more was judged by both */
+    return c->keep < c->w->n_layers ? nr_wl_judged_by_both(version, b->warned)
+                                    : b->warned;
+}
+
 /* A layer above KEEP of those of W, with B's changes (NULL: none). *FITS: its
  * values found places under the key of the base. */
 static enum nr_err
@@ -348,7 +365,7 @@ make_layer(const struct nr_watchlist *w, const struct nr_watchlist_builder *b,
         keep > 0 ? w->layers[0].head->key.k : key);
     if (!c.to)
         return no_memory(d);
-    nr_watchlist_judged_by(c.to, nr_watchlist_warn_version(w));
+    nr_watchlist_judged_by(c.to, judged(&c, b));
     if (keep == 0)
         err = nr_watchlist_reserve(c.to, nr_watchlist_count(w), d);
     if (err == NR_OK)

@@ -14,40 +14,6 @@ nr_watchlist_is_one(struct nr_bytes head)
     return nr_bytes_starts(head, NR_BYTES("NRWL"));
 }
 
-/* --- pages --- */
-
-enum page { PAGE_UNKNOWN = 0, PAGE_WHOLE = 1, PAGE_DAMAGED = 2 };
-
-static bool
-page_is_whole(const struct nr_wl_layer *l, size_t page)
-{
-    uint8_t known = atomic_load_explicit(&l->checked[page],
-        memory_order_relaxed);
-    size_t at = sizeof(*l->head) + page * NR_WL_PAGE;
-    size_t end = nr_min(at + NR_WL_PAGE, l->head->parts[NR_WL_SUMS].at);
-
-    if (known == PAGE_UNKNOWN) {
-        known = nr_xxh64(nr_bytes_sub(l->file, at, end), 0) == l->sums[page]
-            ? PAGE_WHOLE
-            : PAGE_DAMAGED;
-        atomic_store_explicit(&l->checked[page], known, memory_order_relaxed);
-    }
-    return known == PAGE_WHOLE;
-}
-
-bool
-nr_wl_is_whole(const struct nr_wl_layer *l, const void *p, size_t n)
-{
-    size_t at = (size_t)((const uint8_t *)p - l->file.p) - sizeof(*l->head);
-    bool whole = true;
-
-    if (n == 0)
-        return true;
-    for (size_t i = at / NR_WL_PAGE; i <= (at + n - 1) / NR_WL_PAGE; i++)
-        whole = page_is_whole(l, i) && whole;
-    return whole;
-}
-
 /* --- records --- */
 
 bool
@@ -324,52 +290,10 @@ nr_watchlist_version(const struct nr_watchlist *w)
     return w->layers[w->n_layers - 1].head->checksum;
 }
 
-uint64_t
-nr_watchlist_warn_version(const struct nr_watchlist *w)
-{
-    return w->layers[0].head->warned;
-}
-
 unsigned
 nr_watchlist_scan_flags(const struct nr_watchlist *w)
 {
     return nr_scan_flags_of(w->kinds, w->has_idn);
-}
-
-size_t
-nr_watchlist_unmatched_count(const struct nr_watchlist *w)
-{
-    struct nr_watchlist_stat st;
-    size_t n = 0;
-
-    nr_watchlist_stat(w, &st);
-    for (unsigned k = 0; k < NR_KINDS; k++)
-        n += nr_kind_is_hot((enum nr_kind)k) ? 0 : st.by_kind[k];
-    return n;
-}
-
-void
-nr_watchlist_stat(const struct nr_watchlist *w, struct nr_watchlist_stat *out)
-{
-    const struct nr_wl_layer *base = &w->layers[0];
-
-    *out = (struct nr_watchlist_stat){
-        .indicators = nr_watchlist_count(w),
-        .deltas = w->n_layers - 1,
-        .delta_n = w->n_all - base->n,
-        .gone = w->n_dead,
-        .keys = base->keys.n,
-        .entries = base->n * sizeof(*base->entries),
-        .abouts = base->n_abouts * sizeof(*base->abouts) +
-            base->n_claims * sizeof(*base->claims) + base->strings.n,
-        .slots = base->n_slots * sizeof(*base->slots),
-        .sieve = (base->n_words + base->n_nets) * sizeof(uint64_t),
-    };
-    for (size_t i = 0; i < w->n_layers; i++) {
-        out->octets += w->layers[i].file.n;
-        for (size_t k = 0; k < NR_KINDS; k++)
-            out->by_kind[k] += w->layers[i].head->by_kind[k];
-    }
 }
 
 static struct nr_indicator
@@ -412,10 +336,11 @@ nr_watchlist_claim(const struct nr_watchlist *w, size_t i, size_t k)
                                : (struct nr_claim){ .date_s = NR_TIME_NONE };
 }
 
-struct nr_indicator
-nr_watchlist_get(const struct nr_watchlist *w, size_t i)
+/* What the list says of NUMBER; VALUE is set only where the key is its text. */
+static bool
+read_number(const struct nr_watchlist *w, size_t number,
+    struct nr_indicator *out)
 {
-    size_t number = nr_wl_number_of(w, i);
     const struct nr_wl_layer *l;
     const struct nr_wl_about *a = NULL;
     struct nr_wl_entry e;
@@ -424,13 +349,15 @@ nr_watchlist_get(const struct nr_watchlist *w, size_t i)
 
     if (sound_entry(w, number, &l, &e, &key))
         a = nr_wl_about_of(l, &e);
-    if (!a || a->tlp > 5 || a->pap > 4 || a->role > NR_ROLE_CONTEXTUAL)
-        return damaged();
+    if (!a || a->tlp > 5 || a->pap > 4 || a->role > NR_ROLE_CONTEXTUAL) {
+        *out = damaged();
+        return false;
+    }
     kind = (enum nr_kind)e.kind;
-    return (struct nr_indicator){
+    *out = (struct nr_indicator){
         .kind = kind,
         .key = key,
-        .value = is_text(kind) ? key_text(kind, key) : shown_text(w, number),
+        .value = is_text(kind) ? key_text(kind, key) : (struct nr_str){ "", 0 },
         .said = claim_of(l, a, 0),
         .n_claims = a->claim_n,
         .valid_from_s = a->valid_from_s,
@@ -442,4 +369,30 @@ nr_watchlist_get(const struct nr_watchlist *w, size_t i)
         .role = a->role,
         .warn = nr_wl_string(l, a->warn_at, a->warn_n),
     };
+    return true;
+}
+
+struct nr_indicator
+nr_watchlist_get(const struct nr_watchlist *w, size_t i)
+{
+    size_t number = nr_wl_number_of(w, i);
+    struct nr_indicator x;
+
+    if (read_number(w, number, &x) && !is_text(x.kind))
+        x.value = shown_text(w, number);
+    return x;
+}
+
+struct nr_indicator
+nr_watchlist_read(const struct nr_watchlist *w, size_t i, struct nr_buf *text)
+{
+    struct nr_indicator x;
+
+    nr_buf_reset(text);
+    if (read_number(w, nr_wl_number_of(w, i), &x) && !is_text(x.kind)) {
+        nr_canon_print(x.kind, x.key, text);
+        if (!nr_str_from_utf8(nr_buf_bytes(text), &x.value))
+            x.value = (struct nr_str){ "", 0 };
+    }
+    return x;
 }

@@ -33,6 +33,7 @@
 #define NR_WATCHLIST_H
 
 #include "base/attr.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "observable/observable.h"
@@ -147,9 +148,24 @@ enum nr_err nr_watchlist_remove(struct nr_watchlist_builder *b,
 /* Distinct values added (and not removed). */
 size_t nr_watchlist_builder_count(const struct nr_watchlist_builder *b);
 
+/* Take out all that was added so far: B as the set of what
+ * nr_watchlist_update() is to remove. NR_ENOMEM. */
+enum nr_err nr_watchlist_remove_all(struct nr_watchlist_builder *b,
+    struct nr_diag *d) NR_MUST_USE;
+
 /* The version of the warninglists (nr_warn_version) that gave the warnings;
  * 0, as at first: none. It is kept in the file. */
 void nr_watchlist_judged_by(struct nr_watchlist_builder *b, uint64_t version);
+
+/* What holds from now on for indicators that come without: times for those
+ * that have none (NR_TIME_NONE: none), marks that are the least. */
+struct nr_watchlist_defaults {
+    int64_t valid_from_s, valid_until_s;
+    uint8_t tlp, pap;
+};
+
+void nr_watchlist_assume(struct nr_watchlist_builder *b,
+    const struct nr_watchlist_defaults *o);
 
 /*
  * Add the indicators of a text list: "kind<TAB>value[<TAB>...]", one a line,
@@ -210,6 +226,13 @@ struct nr_watchlist;
 enum nr_err nr_watchlist_open(const char *path, struct nr_watchlist **out,
     struct nr_diag *d) NR_MUST_USE;
 
+/* The same, when OLD is what was open there before (NULL: nothing): files that
+ * are still the same are shared with it and neither mapped nor checked again,
+ * so that a delta is taken over at its own cost. Both are to be closed. */
+enum nr_err nr_watchlist_reopen(const char *path,
+    const struct nr_watchlist *old, struct nr_watchlist **out,
+    struct nr_diag *d) NR_MUST_USE;
+
 /* The list of a builder without a file. */
 enum nr_err nr_watchlist_build(struct nr_watchlist_builder *b,
     int64_t created_s, struct nr_watchlist **out,
@@ -229,6 +252,26 @@ void nr_watchlist_close(struct nr_watchlist *w);
 enum nr_err nr_watchlist_verify(const struct nr_watchlist *w,
     struct nr_diag *d) NR_MUST_USE;
 
+/*
+ * The same for the files at PATH, also of those that cannot be opened: FAULT is
+ * told of each place that is damaged, by page; a record that does not fit is
+ * looked for where all pages of a file are whole. NR_ENOTFOUND, NR_ESYS,
+ * NR_ENOMEM; NR_EFORMAT: a delta alone.
+ */
+struct nr_watchlist_fault {
+    const char *file;
+    const char *part; /* "head", "entries", ... (format.h) */
+    const char *what;
+    uint64_t at, n; /* octets of the file */
+};
+
+struct nr_watchlist_checked {
+    size_t files, pages, faults;
+};
+enum nr_err nr_watchlist_check(const char *path,
+    void (*fault)(void *ctx, const struct nr_watchlist_fault *f), void *ctx,
+    struct nr_watchlist_checked *out, struct nr_diag *d) NR_MUST_USE;
+
 /* Do these first octets of a file say that it is a compiled watchlist? */
 bool nr_watchlist_is_one(struct nr_bytes head);
 
@@ -236,21 +279,35 @@ size_t nr_watchlist_count(const struct nr_watchlist *w);
 int64_t nr_watchlist_created_s(const struct nr_watchlist *w);
 /* Checksum of the files: a new version has another one. */
 uint64_t nr_watchlist_version(const struct nr_watchlist *w);
-/* Of the warninglists that judged it (the base), see nr_watchlist_judged_by. */
+/* Of the warninglists that judged it, see nr_watchlist_judged_by. When base and
+ * deltas were judged by different ones: a number that is none of theirs. */
 uint64_t nr_watchlist_warn_version(const struct nr_watchlist *w);
 
 struct nr_watchlist_stat {
     size_t indicators, octets;    /* of all; of its files */
     size_t deltas, delta_n, gone; /* indicators in deltas; no longer counted */
-    size_t by_kind[NR_KINDS];     /* before what is gone is taken off */
+    size_t by_kind[NR_KINDS];     /* that count */
+    int64_t base_created_s;
+    bool keyed; /* its hashes have a key that is not 0 */
     size_t keys, entries, abouts, slots, sieve; /* octets of the base */
 };
 
 void nr_watchlist_stat(const struct nr_watchlist *w,
     struct nr_watchlist_stat *out);
 
+/* What is said in W, each saying once for all indicators of one file that have
+ * it: FN gets the index of one of them and how many they are. NR_ENOMEM. */
+enum nr_err nr_watchlist_sayings(const struct nr_watchlist *w,
+    void (*fn)(void *ctx, size_t i, size_t n), void *ctx,
+    struct nr_diag *d) NR_MUST_USE;
+
 /* Indicator I (< count), in the order of adding. Views are borrowed from W. */
 struct nr_indicator nr_watchlist_get(const struct nr_watchlist *w, size_t i);
+
+/* The same for a walk over a whole list: what has to be printed of its value
+ * is put into TEXT (emptied first) and not kept with W. */
+struct nr_indicator nr_watchlist_read(const struct nr_watchlist *w, size_t i,
+    struct nr_buf *text);
 
 /* Claim K (< n_claims) of indicator I. */
 struct nr_claim nr_watchlist_claim(const struct nr_watchlist *w, size_t i,

@@ -4,7 +4,7 @@
  */
 #include "base/buf.h"
 #include "base/num.h"
-#include "watchlist/format.h"
+#include "watchlist/list.h"
 #include "watchlist/watchlist.h"
 
 #include <stdlib.h>
@@ -52,13 +52,19 @@ put_checksums(struct nr_buf *file)
     while (file->n % NR_WL_ALIGN != 0)
         nr_buf_put_c(file, 0);
     at = file->n;
-    for (size_t from = sizeof(h); from < at; from += NR_WL_PAGE)
-        nr_buf_put_le(file,
-            nr_xxh64(nr_bytes_sub(nr_buf_bytes(file), from,
-                         nr_min(from + NR_WL_PAGE, at)),
-                0),
-            8);
     memcpy(&h, file->p, sizeof(h));
+    h.parts[NR_WL_SUMS].at = at;
+    for (size_t k = 0; nr_wl_order[k] != NR_WL_SUMS; k++) {
+        size_t end = nr_min(at, h.parts[nr_wl_order[k + 1]].at);
+
+        for (size_t from = h.parts[nr_wl_order[k]].at; from < end;
+             from += NR_WL_PAGE)
+            nr_buf_put_le(file,
+                nr_xxh64(nr_bytes_sub(nr_buf_bytes(file), from,
+                             nr_min(from + NR_WL_PAGE, end)),
+                    0),
+                8);
+    }
     sums = nr_bytes_sub(nr_buf_bytes(file), at, file->n);
     h.parts[NR_WL_SUMS] = (struct nr_wl_section){ at, sums.n / 8 };
     h.sums = nr_xxh64(sums, 0);

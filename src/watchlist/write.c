@@ -79,13 +79,14 @@ put(struct sink *s, const void *from, size_t n)
     }
 }
 
-/* Begin part PART of N elements. */
+/* Begin part PART of N elements, on a page of its own. */
 static void
 begin(struct sink *s, struct nr_wl_head *h, enum nr_wl_part part, uint64_t n)
 {
     static const uint8_t zeros[NR_WL_ALIGN] = { 0 };
 
     put(s, zeros, -s->at & (NR_WL_ALIGN - 1));
+    end_page(s);
     h->parts[part] = (struct nr_wl_section){ s->at, n };
 }
 
@@ -362,7 +363,6 @@ put_all(struct sink *s, struct nr_wl_head *h,
     put_part(s, h, NR_WL_NETS, sb->nets, sb->n.nets_n, sizeof(*sb->nets));
     put_part(s, h, NR_WL_DEAD, base->dead, base->n_dead, sizeof(*base->dead));
     begin(s, h, NR_WL_SUMS, 0);
-    end_page(s);
     h->parts[NR_WL_SUMS].n = s->sums.n / sizeof(uint64_t);
     h->size = s->at + s->sums.n;
     h->sums = nr_xxh64(nr_buf_bytes(&s->sums), 0);
@@ -430,18 +430,23 @@ nr_wl_encode(struct nr_watchlist_builder *b, const struct nr_wl_base *base,
 
 enum nr_err
 nr_wl_write(struct nr_watchlist_builder *b, const struct nr_wl_base *base,
-    const char *path, int64_t created_s, struct nr_diag *d)
+    const char *path, bool locked, int64_t created_s, struct nr_diag *d)
 {
     struct sink s = { .d = d };
     struct nr_wl_head h = { 0 };
     struct nr_bytes head = { (const uint8_t *)&h, sizeof(h) };
     char tmp[NR_PATH_MAX];
     enum nr_err err;
-    int n = snprintf(tmp, sizeof(tmp), "%s.tmp.XXXXXX", path);
+    int n = snprintf(tmp, sizeof(tmp), locked ? "%s.new" : "%s.tmp.XXXXXX",
+        path);
 
     if (n < 0 || (size_t)n >= sizeof(tmp))
         return nr_fail_name(d, NR_ELIMIT, "path: too long", path);
-    s.fd = mkostemp(tmp, O_CLOEXEC); /* mode 0600: it holds the hash key */
+    if (locked) /* there is one writer: what is there was left by a crash */
+        (void)unlink(tmp);
+    s.fd = locked /* mode 0600: it holds the hash key */
+        ? open(tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)
+        : mkostemp(tmp, O_CLOEXEC);
     if (s.fd < 0)
         return nr_fail_file(d, "watchlist: create", tmp);
     err = nr_fd_write(s.fd, head, d);
@@ -465,8 +470,15 @@ enum nr_err
 nr_watchlist_write(struct nr_watchlist_builder *b, const char *path,
     int64_t created_s, struct nr_diag *d)
 {
+    return nr_wl_write_base(b, path, false, created_s, d);
+}
+
+enum nr_err
+nr_wl_write_base(struct nr_watchlist_builder *b, const char *path, bool locked,
+    int64_t created_s, struct nr_diag *d)
+{
     static const struct nr_wl_base none = { 0 };
-    enum nr_err err = nr_wl_write(b, &none, path, created_s, d);
+    enum nr_err err = nr_wl_write(b, &none, path, locked, created_s, d);
 
     for (size_t i = 1; err == NR_OK && i <= NR_WATCHLIST_DELTAS; i++) {
         char delta[NR_PATH_MAX];
