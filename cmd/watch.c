@@ -211,6 +211,7 @@ cmd_watch(struct cli *cli, int argc, char **argv)
     if (status == CLI_NOTHING) {
         allow_files();
         w.conf.threads = (unsigned)w.threads;
+        w.conf.cpu = cli->cpu;
         w.conf.scan = scan_options_flags(&w.scan);
         w.conf.env = &cli->env;
         w.conf.hit = on_hit;

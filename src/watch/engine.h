@@ -296,7 +296,7 @@ void nr_feed_fini(struct nr_watch *w);
 /* judge.c */
 enum nr_err nr_judge(const struct nr_watch *w, struct judge *j, struct slot *s,
     struct nr_diag *d) NR_MUST_USE;
-void nr_judge_init(struct judge *j);
+void nr_judge_init(struct judge *j, unsigned cpu);
 void nr_judge_fini(struct judge *j);
 
 /* deliver.c */

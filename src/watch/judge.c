@@ -4,14 +4,14 @@
 #include <stdlib.h>
 
 void
-nr_judge_init(struct judge *j)
+nr_judge_init(struct judge *j, unsigned cpu)
 {
     nr_tokens_init(&j->tokens, 0);
     nr_matches_init(&j->matches);
     nr_spots_init(&j->spots);
     j->sieve = NULL;
     j->list = NULL;
-    j->cpu = nr_cpu_flags();
+    j->cpu = cpu;
 }
 
 void

@@ -343,7 +343,7 @@ work(void *of)
     struct judge j;
     struct slot *s;
 
-    nr_judge_init(&j);
+    nr_judge_init(&j, w->conf.cpu);
     while (read_one(w, &s)) {
         enum nr_err err = s->kind == SLOT_BLOCK ? nr_judge(w, &j, s, &s->why)
                                                 : NR_OK;

@@ -94,6 +94,8 @@ struct nr_watch;
 struct nr_watch_conf {
     unsigned threads; /* 0: one per processor, at most NR_WATCH_THREADS_MAX */
     bool follow;      /* wait for more at the end of files, until stop */
+    unsigned cpu;     /* kernels that may be used: NR_CPU_* of base/cpu.h that
+                         this machine has; 0: the portable ones */
     unsigned scan;    /* NR_SCAN_*, as the user wants it; what a list needs
                          (nr_scan_flags_of its kinds) is added for each list.
                          With one of NR_SCAN_BEYOND_SIEVE all lines are
