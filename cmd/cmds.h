@@ -20,5 +20,6 @@ int cmd_picture(struct cli *cli, int argc, char **argv);
 int cmd_report(struct cli *cli, int argc, char **argv);
 int cmd_status(struct cli *cli, int argc, char **argv);
 int cmd_watch(struct cli *cli, int argc, char **argv);
+int cmd_watchlist(struct cli *cli, int argc, char **argv);
 
 #endif

@@ -2,29 +2,31 @@
 #include "cmds.h"
 #include "feed_print.h"
 
+#include "base/date.h"
 #include "observable/observable.h"
 
 #include <stdio.h>
 
 #define NOTES_SHOWN ((size_t)20)
 
-static const char usage[] =
-    "[--format auto|stix|misp|csv|text|compiled] [--notes]\n"
-    "       [--warninglists DIR|none] [--home DIR] -o LIST FILE...";
+static const char usage[] = "[--notes] " FEED_TAKE_USAGE "\n"
+                            "       -o LIST FILE...";
 
 int
 cmd_import(struct cli *cli, int argc, char **argv)
 {
-    const char *format_name = "auto", *out = NULL, *lists = NULL;
+    struct feed_options o = { .valid_from_s = NR_TIME_NONE,
+        .valid_until_s = NR_TIME_NONE };
+    const char *out = NULL;
     bool notes = false;
     const struct cli_option table[] = {
-        { "format", 0, CLI_TEXT, &format_name },
         { "output", 'o', CLI_TEXT, &out },
-        { "warninglists", 0, CLI_TEXT, &lists },
+        FEED_TAKE_OPTIONS(o),
         { "home", 0, CLI_TEXT, &cli->home },
         { "notes", 0, CLI_FLAG, &notes },
         { NULL, 0, CLI_FLAG, NULL },
     };
+    struct nr_watchlist_defaults defaults;
     enum nr_feed_format format;
     struct nr_warnlists *w = NULL;
     struct nr_feed *f = NULL;
@@ -37,12 +39,9 @@ cmd_import(struct cli *cli, int argc, char **argv)
         return CLI_ERROR;
     if (!out || n < 1)
         return cli_usage(cli, usage);
-    if (!nr_feed_format_from_name(nr_str_of(format_name), &format))
-        return cli_error(cli,
-            "--format: none of auto, stix, misp, csv, text, "
-            "compiled: %s",
-            format_name);
-    err = feed_open(cli, lists, &w, &f, &d);
+    if (!feed_options_read(cli, &o, &format, &defaults))
+        return CLI_ERROR;
+    err = feed_open_as(cli, &o, &defaults, &w, &f, &d);
     for (int i = 0; i < n && !err; i++)
         err = nr_feed_add_path(f, argv[i], format, &d);
     if (!err) {

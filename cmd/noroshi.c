@@ -15,6 +15,7 @@ static const struct cli_command commands[] = {
     { "report", cmd_report, "report an intrusion in five questions" },
     { "status", cmd_status, "how this home stands" },
     { "watch", cmd_watch, "say which lines contain which indicators" },
+    { "watchlist", cmd_watchlist, "see, check and change a compiled list" },
     { NULL, NULL, NULL },
 };
 

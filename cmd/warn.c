@@ -82,3 +82,21 @@ out:
     nr_arena_fini(&a);
     return err;
 }
+
+void
+warn_of_judges(const struct cli *cli, const char *list, uint64_t version,
+    uint64_t installed)
+{
+    if (installed == 0 || version == installed)
+        return;
+    if (version == 0)
+        cli_warn(cli,
+            "%s: no warninglists judged its values; import it again to have "
+            "them judged",
+            list);
+    else
+        cli_warn(cli,
+            "%s: judged by other warninglists than those installed; import it "
+            "again to have its values judged anew",
+            list);
+}

@@ -15,4 +15,9 @@ struct nr_warnlists;
 enum nr_err warn_load(const struct cli *cli, const char *dir,
     struct nr_warnlists **out, struct nr_diag *d) NR_MUST_USE;
 
+/* LIST, judged by the warninglists VERSION, is used where those of version
+ * INSTALLED stand (0: none): a line on stderr if they are others. */
+void warn_of_judges(const struct cli *cli, const char *list, uint64_t version,
+    uint64_t installed);
+
 #endif

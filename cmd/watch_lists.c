@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "feed/feed.h"
+#include "observable/observable.h"
 #include "warn.h"
 
 #include <errno.h>
@@ -16,7 +17,6 @@
 
 #define LOOK_MS  1000 /* without inotify, and for what it cannot see */
 #define QUIET_MS 100  /* a file that changed so lately is still being written */
-#define DELTAS   3    /* files beside a list: PATH.d1, ... */
 
 static void
 warn_of_list(const struct watch_lists *l, const struct nr_feed_stats *st)
@@ -61,7 +61,7 @@ stamp_of(const struct watch_lists *l)
 
     for (size_t i = 0; i < l->paths.n; i++) {
         sum = stamp_file(l->paths.v[i], sum);
-        for (int k = 1; k <= DELTAS; k++) {
+        for (int k = 1; k <= (int)NR_WATCHLIST_DELTAS; k++) {
             char delta[4096];
 
             if ((size_t)snprintf(delta, sizeof(delta), "%s.d%d", l->paths.v[i],
@@ -72,19 +72,44 @@ stamp_of(const struct watch_lists *l)
     return sum;
 }
 
-enum nr_err
-watch_lists_load(struct watch_lists *l, struct nr_watchlist **out,
+/* A compiled list is mapped; of one that was open before, only the files that
+ * changed. */
+static enum nr_err
+load_compiled(struct watch_lists *l, struct nr_watchlist **out,
     struct nr_diag *d)
+{
+    const char *path = l->paths.v[0];
+    struct nr_warnlists *warn = NULL;
+    enum nr_err err = NR_OK;
+    uint64_t judged;
+
+    if (!l->now) {
+        err = warn_load(l->cli, l->warn_dir, &warn, d);
+        l->installed = nr_warn_version(warn);
+        nr_warn_destroy(warn);
+    }
+    if (err == NR_OK)
+        err = nr_watchlist_reopen(path, l->now, out, d);
+    if (err != NR_OK)
+        return err;
+    judged = nr_watchlist_warn_version(*out);
+    if (!l->now || judged != l->judged)
+        warn_of_judges(l->cli, path, judged, l->installed);
+    l->judged = judged;
+    return NR_OK;
+}
+
+static enum nr_err
+load_others(struct watch_lists *l, struct nr_watchlist **out, struct nr_diag *d)
 {
     struct nr_warnlists *warn = NULL;
     struct nr_feed_conf conf = { 0 };
     struct nr_feed_stats stats = { 0 };
     struct nr_env *env = &l->cli->env;
-    enum nr_err err;
+    enum nr_err err = warn_load(l->cli, l->warn_dir, &warn, d);
 
-    l->stamp = stamp_of(l); /* before: a change meanwhile is seen again */
-    err = warn_load(l->cli, l->warn_dir, &warn, d);
     if (err == NR_OK) {
+        l->installed = l->judged = nr_warn_version(warn);
         conf.warn = warn;
         err = env->random(env->ctx, &conf.seed, sizeof(conf.seed));
         if (err != NR_OK)
@@ -97,6 +122,23 @@ watch_lists_load(struct watch_lists *l, struct nr_watchlist **out,
         warn_of_list(l, &stats);
     nr_warn_destroy(warn);
     return err;
+}
+
+enum nr_err
+watch_lists_load(struct watch_lists *l, struct nr_watchlist **out,
+    struct nr_diag *d)
+{
+    enum nr_err err;
+
+    l->stamp = stamp_of(l); /* before: a change meanwhile is seen again */
+    err = l->paths.n == 1 && nr_feed_is_compiled(l->paths.v[0])
+        ? load_compiled(l, out, d)
+        : load_others(l, out, d);
+    if (err != NR_OK)
+        return err;
+    nr_watchlist_close(l->now);
+    l->now = nr_watchlist_ref(*out);
+    return NR_OK;
 }
 
 /* --- in the background --- */
@@ -209,4 +251,6 @@ watch_lists_end(struct watch_lists *l)
         (void)close(l->stop_fd);
     }
     l->running = false;
+    nr_watchlist_close(l->now);
+    l->now = NULL;
 }

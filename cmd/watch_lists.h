@@ -13,7 +13,9 @@ struct watch_lists {
     const char *warn_dir;
     /* the rest is watch_lists.c's */
     struct nr_watch *watch;
-    uint64_t stamp; /* of the files when the list in force was read */
+    uint64_t stamp;           /* of the files when the list in force was read */
+    struct nr_watchlist *now; /* the list in force; counted */
+    uint64_t installed, judged; /* versions of warninglists: here, of NOW */
     pthread_t thread;
     int stop_fd;
     bool running;
