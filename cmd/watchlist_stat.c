@@ -161,15 +161,33 @@ end(struct printer *p)
         nr_json_close_object(&p->o);
 }
 
+/* By name: ranges of both families have one. */
+static void
+put_kinds(struct printer *p, const struct nr_watchlist_stat *st)
+{
+    begin(p, "kinds");
+    for (unsigned k = 0; k < NR_KINDS; k++) {
+        struct nr_str name = nr_str_of(nr_kind_name((enum nr_kind)k));
+        uint64_t n = 0;
+        bool first = true;
+
+        for (unsigned j = 0; j < NR_KINDS; j++) {
+            if (!nr_str_eq(nr_str_of(nr_kind_name((enum nr_kind)j)), name))
+                continue;
+            first = first && j >= k;
+            n += st->by_kind[j];
+        }
+        if (first)
+            put_in(p, "kind", name, n);
+    }
+    end(p);
+}
+
 static void
 put_groups(struct printer *p, const struct nr_watchlist_stat *st,
     const struct tally *t)
 {
-    begin(p, "kinds");
-    for (unsigned k = 0; k < NR_KINDS; k++)
-        put_in(p, "kind", nr_str_of(nr_kind_name((enum nr_kind)k)),
-            st->by_kind[k]);
-    end(p);
+    put_kinds(p, st);
     begin(p, "tlp");
     for (unsigned k = 0; k < 6; k++)
         put_in(p, "tlp", nr_str_of(nr_tlp_name(k)), t->tlp[k]);

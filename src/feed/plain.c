@@ -109,7 +109,7 @@ say(struct nr_feed_plain *p, struct nr_str reference, struct nr_diag *d)
         (struct nr_bytes){ 0 });
     enum nr_err err;
 
-    i.said.source = p->f->file;
+    i.said.source = p->f->source;
     i.said.reference = reference;
     err = nr_watchlist_about(p->f->builder, &i, &p->about, d);
     p->has_about = err == NR_OK;

@@ -182,7 +182,8 @@ check_file(struct check *c, size_t level, uint64_t *below, struct nr_diag *d)
     struct nr_wl_layer l;
     enum nr_err err = nr_wl_layer_open(&l, c->file, &why);
 
-    if (err == NR_ENOTFOUND || err == NR_ESYS || err == NR_ENOMEM) {
+    if (err == NR_ENOTFOUND || err == NR_ESYS || err == NR_ENOMEM ||
+        (err == NR_EFORMAT && level == 0)) {
         if (d && (level == 0 || err != NR_ENOTFOUND))
             *d = why;
         return err;

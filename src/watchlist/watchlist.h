@@ -256,7 +256,7 @@ enum nr_err nr_watchlist_verify(const struct nr_watchlist *w,
  * The same for the files at PATH, also of those that cannot be opened: FAULT is
  * told of each place that is damaged, by page; a record that does not fit is
  * looked for where all pages of a file are whole. NR_ENOTFOUND, NR_ESYS,
- * NR_ENOMEM; NR_EFORMAT: a delta alone.
+ * NR_ENOMEM; NR_EFORMAT: PATH is no list of this version, or a delta alone.
  */
 struct nr_watchlist_fault {
     const char *file;
