@@ -2,7 +2,7 @@
  * Warninglists: three hash tables, so that a value costs a handful of look-ups
  * however many lists there are. Names are found under each of their suffixes,
  * addresses under each prefix length in use, substrings by their first four
- * octets at every offset of the text.
+ * octets at every offset of the text. See warn_ask.c for the questions.
  */
 #include "observable/warn.h"
 
@@ -11,8 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-#define GRAM ((size_t)4) /* octets by which substrings are found */
 
 static enum nr_err
 no_memory(struct nr_diag *d)
@@ -54,14 +52,6 @@ chain(struct nr_table *t, struct nr_bytes key, struct nr_warn_entry *e,
     return NR_OK;
 }
 
-static struct nr_warn_entry *
-chained(const struct nr_table *t, struct nr_bytes key)
-{
-    const uint64_t *slot = nr_table_get(t, key);
-
-    return slot ? (struct nr_warn_entry *)(uintptr_t)*slot : NULL;
-}
-
 /* The canonical range of "ADDRESS[/LENGTH]", its length noted. */
 static enum nr_err
 range_of(struct nr_str text, bool *has_len4, bool *has_len6, struct nr_buf *key,
@@ -93,8 +83,10 @@ put_range(struct nr_warnlists *w, struct nr_warn_entry *e, struct nr_diag *d)
 
     nr_buf_init(&key, NR_KEY_MAX);
     err = range_of(e->text, w->has_len4, w->has_len6, &key, d);
-    if (err == NR_OK)
+    if (err == NR_OK) {
+        nr_warn_mark_net(w, nr_buf_bytes(&key));
         err = chain(&w->nets, nr_warn_keep(w, nr_buf_bytes(&key)), e, d);
+    }
     nr_buf_fini(&key);
     return err;
 }
@@ -103,13 +95,25 @@ static enum nr_err
 put_name(struct nr_warnlists *w, struct nr_warn_entry *e, struct nr_diag *d)
 {
     struct nr_str s = e->text;
+    struct nr_bytes name;
 
     e->below = e->list->type == NR_WARN_HOSTNAME;
     if (s.n > 1 && s.p[0] == '.') {
         e->below = true;
         s = (struct nr_str){ s.p + 1, s.n - 1 };
     }
-    return chain(&w->names, keep_lower(w, s), e, d);
+    name = keep_lower(w, s);
+    if (name.p)
+        nr_warn_mark_name(w, e, name);
+    return chain(&w->names, name, e, d);
+}
+
+static void
+put_linear(struct nr_warnlists *w, struct nr_warn_entry *e)
+{
+    w->filter->linear_kinds |= e->list->kinds;
+    e->next = w->linear;
+    w->linear = e;
 }
 
 static enum nr_err
@@ -119,10 +123,16 @@ put_substring(struct nr_warnlists *w, struct nr_warn_entry *e,
     e->plain = keep_lower(w, e->text);
     if (!e->plain.p)
         return no_memory(d);
-    if (e->plain.n >= GRAM)
-        return chain(&w->grams, nr_bytes_sub(e->plain, 0, GRAM), e, d);
-    e->next = w->linear;
-    w->linear = e;
+    if (e->plain.n >= NR_WARN_GRAM) {
+        bool longer = e->plain.n >= NR_WARN_LONG_GRAM;
+
+        nr_warn_mark_gram(w, e);
+        return chain(&w->grams[longer],
+            nr_bytes_sub(e->plain, 0,
+                longer ? NR_WARN_LONG_GRAM : NR_WARN_GRAM),
+            e, d);
+    }
+    put_linear(w, e);
     return NR_OK;
 }
 
@@ -147,8 +157,7 @@ put_regex(struct nr_warnlists *w, struct nr_warn_entry *e, struct nr_diag *d)
             REG_EXTENDED | REG_ICASE | REG_NOSUB) != 0)
         return nr_fail(d, NR_EFORMAT, 0,
             "warninglist: not a POSIX extended regular expression");
-    e->next = w->linear;
-    w->linear = e;
+    put_linear(w, e);
     return NR_OK;
 }
 
@@ -159,7 +168,9 @@ nr_warn_put(struct nr_warnlists *w, struct nr_warn_list *list,
     struct nr_warn_entry *e = nr_new(&w->arena, struct nr_warn_entry, 1);
     struct nr_bytes kept = nr_warn_keep(w, nr_bytes_of(text));
 
-    if (!e || !kept.p)
+    if (!w->filter)
+        w->filter = nr_new(&w->arena, struct nr_warn_filter, 1);
+    if (!e || !kept.p || !w->filter)
         return no_memory(d);
     if (text.n == 0)
         return nr_fail(d, NR_EFORMAT, 0, "warninglist: an empty entry");
@@ -192,7 +203,8 @@ nr_warn_destroy(struct nr_warnlists *w)
             regfree(e->regex);
     nr_table_fini(&w->names);
     nr_table_fini(&w->nets);
-    nr_table_fini(&w->grams);
+    nr_table_fini(&w->grams[0]);
+    nr_table_fini(&w->grams[1]);
     nr_table_fini(&w->allowed_names);
     nr_table_fini(&w->allowed_nets);
     nr_arena_fini(&w->arena);
@@ -276,181 +288,4 @@ nr_warn_allow(struct nr_warnlists *w, struct nr_str what, struct nr_diag *d)
             "allow: a range, an address, a domain or the name of a "
             "warninglist wanted");
     return err == NR_OK ? NR_OK : no_memory(d);
-}
-
-/* --- checking --- */
-
-struct question {
-    const struct nr_warnlists *w;
-    unsigned bit; /* 1 << kind asked about */
-    struct nr_warn_hit *hit;
-};
-
-static bool
-answer(const struct question *q, const struct nr_warn_entry *e)
-{
-    if (e->list->allowed || !(e->list->kinds & q->bit))
-        return false;
-    *q->hit = (struct nr_warn_hit){ .list = e->list->name,
-        .title = e->list->title,
-        .entry = e->text };
-    return true;
-}
-
-/* The longest range of the table that holds NET ("address, length"), by way of
- * ASK; the table's values are entries, or just marks when ASK is NULL. */
-static bool
-ask_nets(const struct question *q, const struct nr_table *t, const bool *has4,
-    const bool *has6, struct nr_bytes net)
-{
-    size_t octets = net.n - 1;
-    const bool *has = octets == 4 ? has4 : has6;
-    uint8_t key[17];
-
-    memcpy(key, net.p, octets);
-    for (size_t len = octets * 8;; len--) {
-        key[octets] = (uint8_t)len;
-        if (len <= net.p[octets] && has[len]) {
-            struct nr_bytes k = { key, net.n };
-
-            if (!q && nr_table_get(t, k))
-                return true;
-            for (struct nr_warn_entry *e = q ? chained(t, k) : NULL; e;
-                 e = e->next)
-                if (answer(q, e))
-                    return true;
-        }
-        if (len == 0)
-            return false;
-        key[(len - 1) / 8] &= (uint8_t) ~(0x80 >> ((len - 1) % 8));
-    }
-}
-
-static bool
-ask_names(const struct question *q, struct nr_bytes name)
-{
-    bool whole = true;
-
-    for (;;) {
-        const uint8_t *dot;
-
-        for (struct nr_warn_entry *e = chained(&q->w->names, name); e;
-             e = e->next)
-            if ((whole || e->below) && answer(q, e))
-                return true;
-        whole = false;
-        dot = name.n ? memchr(name.p, '.', name.n) : NULL;
-        if (!dot || (size_t)(dot - name.p) + 1 == name.n)
-            return false;
-        name = nr_bytes_sub(name, (size_t)(dot - name.p) + 1, name.n);
-    }
-}
-
-/* Whole text: substrings and regular expressions. TEXT ends in a NUL that is
- * not counted. */
-static bool
-ask_text(const struct question *q, struct nr_bytes text)
-{
-    for (size_t i = 0; i + GRAM <= text.n && q->w->grams.n > 0; i++)
-        for (struct nr_warn_entry *e =
-                 chained(&q->w->grams, nr_bytes_sub(text, i, i + GRAM));
-             e; e = e->next)
-            if (nr_bytes_starts(nr_bytes_sub(text, i, text.n), e->plain) &&
-                answer(q, e))
-                return true;
-    for (const struct nr_warn_entry *e = q->w->linear; e; e = e->next) {
-        bool in = e->regex
-            ? regexec(e->regex, (const char *)text.p, 0, NULL, 0) == 0
-            : memmem(text.p, text.n, e->plain.p, e->plain.n) != NULL;
-
-        if (in && answer(q, e))
-            return true;
-    }
-    return false;
-}
-
-/* The range of a host that is an address; false: it is a name. */
-static bool
-host_net(struct nr_bytes host, uint8_t net[17], struct nr_bytes *out)
-{
-    if (nr_ipv4_parse(host, net)) {
-        net[4] = 32;
-        *out = (struct nr_bytes){ net, 5 };
-        return true;
-    }
-    if (nr_ipv6_parse(host, false, net)) {
-        net[16] = 128;
-        *out = (struct nr_bytes){ net, 17 };
-        return true;
-    }
-    return false;
-}
-
-static bool
-is_allowed(const struct nr_warnlists *w, struct nr_bytes net,
-    struct nr_bytes host)
-{
-    if (net.n > 0)
-        return ask_nets(NULL, &w->allowed_nets, w->allowed_len4,
-            w->allowed_len6, net);
-    if (host.n == 0 || w->allowed_names.n == 0)
-        return false;
-    do
-        if (nr_table_get(&w->allowed_names, host))
-            return true;
-    while (nr_domain_up(&host));
-    return false;
-}
-
-/* Where a value is or names a host: its range, or its name. */
-static void
-find_host(enum nr_kind kind, struct nr_bytes key, uint8_t net_buf[17],
-    struct nr_bytes *net, struct nr_bytes *host)
-{
-    const uint8_t *at;
-
-    if (kind == NR_KIND_IPV4 || kind == NR_KIND_IPV6) {
-        memcpy(net_buf, key.p, key.n);
-        net_buf[key.n] = (uint8_t)(key.n * 8);
-        *net = (struct nr_bytes){ net_buf, key.n + 1 };
-    } else if (kind == NR_KIND_CIDR4 || kind == NR_KIND_CIDR6) {
-        *net = key;
-    } else if (kind == NR_KIND_DOMAIN) {
-        *host = key;
-    } else if (kind == NR_KIND_EMAIL) {
-        at = memrchr(key.p, '@', key.n);
-        *host = at ? nr_bytes_sub(key, (size_t)(at - key.p) + 1, key.n) : *host;
-    } else if (kind == NR_KIND_URL) {
-        *host = nr_authority_host(nr_url_authority(key, nr_url_head(key)));
-        if (host_net(*host, net_buf, net))
-            *host = (struct nr_bytes){ 0 };
-    }
-}
-
-bool
-nr_warn_check(const struct nr_warnlists *w, enum nr_kind kind,
-    struct nr_bytes key, struct nr_warn_hit *hit)
-{
-    struct question q = { .w = w, .bit = 1u << kind, .hit = hit };
-    struct nr_bytes net = { 0 }, host = { 0 };
-    uint8_t net_buf[17];
-    struct nr_buf text;
-    bool listed;
-
-    if (!w || !nr_key_is_sound((unsigned)kind, key))
-        return false;
-    find_host(kind, key, net_buf, &net, &host);
-    if (is_allowed(w, net, host))
-        return false;
-    if (net.n > 0 && ask_nets(&q, &w->nets, w->has_len4, w->has_len6, net))
-        return true;
-    if (host.n > 0 && ask_names(&q, host))
-        return true;
-    nr_buf_init(&text, 2 * NR_KEY_MAX);
-    nr_canon_print(kind, key, &text);
-    listed = nr_buf_cstr(&text) &&
-        ((kind != NR_KIND_DOMAIN && ask_names(&q, nr_buf_bytes(&text))) ||
-            ask_text(&q, nr_buf_bytes(&text)));
-    nr_buf_fini(&text);
-    return listed;
 }

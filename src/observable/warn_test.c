@@ -1,7 +1,9 @@
 #include "base/test.h"
 
 #include "base/file.h"
+#include "base/num.h"
 #include "observable/observable.h"
+#include "observable/warn.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -139,6 +141,159 @@ test_own(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* --- the bits in front of the tables never say no to what is there --- */
+
+#define QUESTIONS ((size_t)200000)
+
+struct both {
+    struct nr_warnlists *w;
+    struct nr_warn_filter *bits, *ones; /* as made; all set */
+    size_t asked, listed;
+};
+
+/* One answer by the bits, one with all of them set. */
+static void
+ask_both(struct both *b, enum nr_kind kind, struct nr_bytes key)
+{
+    struct nr_warn_hit hit[2] = { { .entry = NR_STR("") } };
+    bool is[2];
+
+    b->w->filter = b->bits;
+    is[0] = nr_warn_check(b->w, kind, key, &hit[0]);
+    b->w->filter = b->ones;
+    is[1] = nr_warn_check(b->w, kind, key, &hit[1]);
+    b->w->filter = b->bits;
+    if (is[0] != is[1] || (is[0] && hit[0].entry.p != hit[1].entry.p))
+        fail_msg("kind %d: %.*s: %d, %d", (int)kind, (int)key.n,
+            (const char *)key.p, is[0], is[1]);
+    b->asked++;
+    b->listed += is[0];
+}
+
+/* TEXT as whatever it can be. */
+static void
+ask_text_both(struct both *b, const char *text)
+{
+    struct nr_buf key;
+
+    nr_buf_init(&key, NR_KEY_MAX);
+    for (unsigned k = 0; k < NR_KINDS; k++) {
+        nr_buf_reset(&key);
+        if (nr_canon((enum nr_kind)k, nr_str_of(text), &key, NULL) == NR_OK)
+            ask_both(b, (enum nr_kind)k, nr_buf_bytes(&key));
+    }
+    nr_buf_fini(&key);
+}
+
+static uint64_t
+next(uint64_t *x)
+{
+    *x ^= *x << 13;
+    *x ^= *x >> 7;
+    *x ^= *x << 17;
+    return *x;
+}
+
+static struct nr_bytes
+some_key(const struct nr_table *t, uint64_t *x)
+{
+    for (;;) {
+        struct nr_bytes key = t->slots[next(x) % t->cap].key;
+
+        if (key.p)
+            return key;
+    }
+}
+
+/* An entry with something before it, behind it, or changed in it. */
+static void
+ask_near_name(struct both *b, struct nr_bytes name, uint64_t *x)
+{
+    static const char *const forms[] = { "%.*s", "x.%.*s", "x%.*s", "%.*s.x",
+        "http://%.*s/", "http://a.%.*s/b", "http://a.example/%.*s",
+        "http://a.example/x.%.*s", "a@%.*s", "a@b.%.*s", "%.*s@b.example",
+        "a.b.c.d.e.f.%.*s", "1.%.*s" };
+    char text[400], copy[200];
+    size_t n = nr_min(name.n, sizeof(copy));
+    const char *form = forms[next(x) % (sizeof(forms) / sizeof(*forms))];
+
+    memcpy(copy, name.p, n);
+    if (n > 0 && next(x) % 4 == 0)
+        copy[next(x) % n] = (char)('a' + next(x) % 26);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    (void)snprintf(text, sizeof(text), form, (int)n, copy);
+#pragma GCC diagnostic pop
+    ask_text_both(b, text);
+}
+
+static void
+ask_near_net(struct both *b, struct nr_bytes net, uint64_t *x)
+{
+    uint8_t key[17];
+    size_t octets = net.n - 1, len = net.p[octets];
+    enum nr_kind kind = octets == 4 ? NR_KIND_IPV4 : NR_KIND_IPV6;
+
+    memcpy(key, net.p, net.n);
+    for (size_t i = len; i < octets * 8; i++)
+        if (next(x) & 1)
+            key[i / 8] = (uint8_t)(key[i / 8] ^ 0x80 >> (i % 8));
+    if (next(x) % 4 == 0)
+        key[next(x) % octets] ^= 1;
+    ask_both(b, kind, (struct nr_bytes){ key, octets });
+    len = next(x) % (octets * 8 + 1);
+    for (size_t i = len; i < octets * 8; i++)
+        key[i / 8] &= (uint8_t) ~(0x80 >> (i % 8));
+    key[octets] = (uint8_t)len;
+    kind = octets == 4 ? NR_KIND_CIDR4 : NR_KIND_CIDR6;
+    ask_both(b, kind, (struct nr_bytes){ key, octets + 1 });
+}
+
+/* More suffixes than are asked about together. */
+static void
+ask_many_dots(struct both *b)
+{
+    char text[300] = "http://";
+    size_t listed_before = b->listed;
+
+    for (size_t i = 0; i < 50; i++)
+        memcpy(text + 7 + 4 * i, "com.", 5);
+    memcpy(text + 7 + 200, "duckdns.org", 12);
+    ask_text_both(b, text + 7);
+    assert_true(b->listed > listed_before);
+    memcpy(text + 7 + 200, "notduckdns.org/", 16);
+    ask_text_both(b, text);
+}
+
+static void
+test_bits(void **state)
+{
+    struct both b = { 0 };
+    uint64_t x = 20261124;
+
+    (void)state;
+    assert_int_equal(nr_warn_load(lists_dir, &b.w, NULL), NR_OK);
+    b.bits = b.w->filter;
+    b.ones = malloc(sizeof(*b.ones));
+    assert_non_null(b.ones);
+    memset(b.ones, 0xff, sizeof(*b.ones));
+    memset(b.ones->ends, true, sizeof(b.ones->ends));
+    for (size_t i = 0; i < QUESTIONS / 8; i++) {
+        struct nr_bytes gram = some_key(&b.w->grams[i & 1], &x);
+        const struct nr_warn_entry *e = (struct nr_warn_entry
+                *)(uintptr_t)*nr_table_get(&b.w->grams[i & 1], gram);
+
+        ask_near_name(&b, some_key(&b.w->names, &x), &x);
+        ask_near_name(&b, e->plain, &x);
+        ask_near_net(&b, some_key(&b.w->nets, &x), &x);
+    }
+    ask_many_dots(&b);
+    assert_true(b.asked > QUESTIONS / 2);
+    assert_true(b.listed > b.asked / 4 && b.listed < b.asked);
+    free(b.ones);
+    nr_warn_destroy(b.w);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -146,6 +301,7 @@ main(int argc, char **argv)
         NR_TEST(test_installed),
         NR_TEST(test_allow),
         NR_TEST(test_own),
+        NR_TEST(test_bits),
     };
 
     if (argc != 2)
