@@ -43,10 +43,26 @@ nr_watchlist_sieve(const struct nr_watchlist *w,
     }
 }
 
+/* Questions whose places in memory are fetched together: the slots when they
+ * come in, then the entries that slots with their tag name, then their keys. */
+#define AHEAD ((size_t)32)
+
+struct question {
+    uint64_t hash;
+    struct nr_bytes key;
+    uint32_t kind, line, token;
+    bool own; /* the key is in OCTETS */
+    uint8_t octets[17];
+};
+
 struct match {
     const struct nr_watchlist *w;
     struct nr_matches *out;
-    uint32_t line, token;
+    uint32_t line, token; /* of the questions to come */
+    struct question asked[AHEAD];
+    size_t n;
+    uint32_t put_line; /* of the answers from START on */
+    size_t start;
     enum nr_err err;
 };
 
@@ -74,85 +90,6 @@ make_room(struct nr_matches *o)
 #ifndef __clang__
 #pragma GCC diagnostic pop
 #endif
-
-static void
-put(struct match *m, size_t indicator)
-{
-    struct nr_matches *o = m->out;
-
-    if (!make_room(o)) {
-        m->err = NR_ENOMEM;
-        return;
-    }
-    o->v[o->n] = (struct nr_match){ m->line, m->token, (uint32_t)indicator };
-    o->n++;
-}
-
-static void
-probe(struct match *m, enum nr_kind kind, struct nr_bytes key)
-{
-    size_t i;
-
-    if ((m->w->kinds >> (unsigned)kind & 1) &&
-        nr_watchlist_find(m->w, kind, key, &i))
-        put(m, i);
-}
-
-static void
-probe_domain(struct match *m, struct nr_bytes d)
-{
-    do
-        probe(m, NR_KIND_DOMAIN, d);
-    while (nr_domain_up(&d));
-}
-
-/* The ranges that hold ADDR: one question for each length in use, longest
- * first, so that the host bits go one after the other. */
-static void
-probe_ranges(struct match *m, enum nr_kind kind, struct nr_bytes addr,
-    const bool *has_len)
-{
-    uint8_t key[17];
-
-    if (!(m->w->kinds >> (unsigned)kind & 1))
-        return;
-    memcpy(key, addr.p, addr.n);
-    for (size_t len = addr.n * 8;; len--) {
-        key[addr.n] = (uint8_t)len;
-        if (has_len[len])
-            probe(m, kind, (struct nr_bytes){ key, addr.n + 1 });
-        if (len == 0)
-            break;
-        key[(len - 1) / 8] &= (uint8_t) ~(0x80 >> ((len - 1) % 8));
-    }
-}
-
-static void
-probe_url(struct match *m, struct nr_bytes u)
-{
-    size_t scheme = nr_bytes_starts(u, NR_BYTES("http://")) ? 5
-        : nr_bytes_starts(u, NR_BYTES("https://"))          ? 6
-                                                            : 0;
-
-    probe(m, NR_KIND_URL, u);
-    if (scheme > 0)
-        probe(m, NR_KIND_URL, nr_bytes_sub(u, scheme, u.n));
-}
-
-static void
-probe_token(struct match *m, enum nr_kind kind, struct nr_bytes key)
-{
-    if (kind == NR_KIND_DOMAIN)
-        probe_domain(m, key);
-    else if (kind == NR_KIND_URL)
-        probe_url(m, key);
-    else
-        probe(m, kind, key);
-    if (kind == NR_KIND_IPV4)
-        probe_ranges(m, NR_KIND_CIDR4, key, m->w->has_len4);
-    else if (kind == NR_KIND_IPV6)
-        probe_ranges(m, NR_KIND_CIDR6, key, m->w->has_len6);
-}
 
 static int
 by_indicator(const void *a, const void *b)
@@ -191,25 +128,181 @@ finish_line(struct nr_matches *o, size_t start)
     qsort(o->v + start, o->n - start, sizeof(*o->v), by_token);
 }
 
+static void
+put(struct match *m, const struct question *q, size_t indicator)
+{
+    struct nr_matches *o = m->out;
+
+    if (q->line != m->put_line) {
+        finish_line(o, m->start);
+        m->start = o->n;
+        m->put_line = q->line;
+    }
+    if (!make_room(o)) {
+        m->err = NR_ENOMEM;
+        return;
+    }
+    o->v[o->n] = (struct nr_match){ q->line, q->token, (uint32_t)indicator };
+    o->n++;
+}
+
+/* The first entry of L that slots under HASH name; false: none. */
+static bool
+candidate(const struct nr_wl_layer *l, uint64_t hash, uint32_t *index)
+{
+    struct nr_sieve_find f = nr_sieve_find(l->slots, l->n_slots, hash);
+
+    f.left = nr_min(f.left, NR_WATCHLIST_PROBES);
+    return nr_sieve_next(l->slots, l->n_slots, &f, index) && *index < l->n;
+}
+
+/* Which questions may have an answer (bits); their entries and keys are on the
+ * way. */
+static uint32_t
+likely(const struct match *m)
+{
+    uint32_t yes = 0, index = 0;
+
+    for (size_t i = 0; i < m->n; i++)
+        for (size_t k = 0; k < m->w->n_layers; k++)
+            if (candidate(&m->w->layers[k], m->asked[i].hash, &index)) {
+                __builtin_prefetch(m->w->layers[k].entries + index);
+                yes |= (uint32_t)1 << i;
+            }
+    for (size_t i = 0; i < m->n; i++)
+        for (size_t k = 0; (yes >> i & 1) && k < m->w->n_layers; k++) {
+            const struct nr_wl_layer *l = &m->w->layers[k];
+            struct nr_wl_entry e;
+            struct nr_bytes key;
+
+            if (candidate(l, m->asked[i].hash, &index) &&
+                nr_wl_entry(l, index, &e, &key))
+                __builtin_prefetch(key.p);
+        }
+    return yes;
+}
+
+_Static_assert(AHEAD <= 32, "bits of likely()");
+
+static void
+answer(struct match *m)
+{
+    uint32_t yes = likely(m);
+
+    for (size_t i = 0; i < m->n && m->err == NR_OK; i++) {
+        const struct question *q = &m->asked[i];
+        struct nr_bytes key = q->key;
+        size_t number;
+
+        if (q->own)
+            key.p = q->octets;
+        if ((yes >> i & 1) &&
+            nr_wl_find_hashed(m->w, q->hash, q->kind, key, &number, NULL))
+            put(m, q, nr_wl_index_of(m->w, number));
+    }
+    m->n = 0;
+}
+
+/* Ask for KEY; OWN: it is gone when this returns. */
+static void
+ask(struct match *m, enum nr_kind kind, struct nr_bytes key, bool own)
+{
+    struct question *q = &m->asked[m->n];
+
+    if (!(m->w->kinds >> (unsigned)kind & 1) || m->err != NR_OK)
+        return;
+    q->hash = nr_sieve_hash(&m->w->layers[0].head->key, kind, key);
+    for (size_t k = 0; k < m->w->n_layers; k++)
+        (void)nr_sieve_find(m->w->layers[k].slots, m->w->layers[k].n_slots,
+            q->hash); /* fetches */
+    q->key = key;
+    q->kind = (uint32_t)kind;
+    q->line = m->line;
+    q->token = m->token;
+    q->own = own;
+    if (own)
+        memcpy(q->octets, key.p, key.n);
+    if (++m->n == AHEAD)
+        answer(m);
+}
+
+static void
+probe(struct match *m, enum nr_kind kind, struct nr_bytes key)
+{
+    ask(m, kind, key, false);
+}
+
+static void
+probe_domain(struct match *m, struct nr_bytes d)
+{
+    do
+        probe(m, NR_KIND_DOMAIN, d);
+    while (nr_domain_up(&d));
+}
+
+/* The ranges that hold ADDR: one question for each length in use, longest
+ * first, so that the host bits go one after the other. */
+static void
+probe_ranges(struct match *m, enum nr_kind kind, struct nr_bytes addr,
+    const bool *has_len)
+{
+    uint8_t key[17];
+
+    if (!(m->w->kinds >> (unsigned)kind & 1))
+        return;
+    memcpy(key, addr.p, addr.n);
+    for (size_t len = addr.n * 8;; len--) {
+        key[addr.n] = (uint8_t)len;
+        if (has_len[len])
+            ask(m, kind, (struct nr_bytes){ key, addr.n + 1 }, true);
+        if (len == 0)
+            break;
+        key[(len - 1) / 8] &= (uint8_t) ~(0x80 >> ((len - 1) % 8));
+    }
+}
+
+static void
+probe_url(struct match *m, struct nr_bytes u)
+{
+    size_t scheme = nr_bytes_starts(u, NR_BYTES("http://")) ? 5
+        : nr_bytes_starts(u, NR_BYTES("https://"))          ? 6
+                                                            : 0;
+
+    probe(m, NR_KIND_URL, u);
+    if (scheme > 0)
+        probe(m, NR_KIND_URL, nr_bytes_sub(u, scheme, u.n));
+}
+
+static void
+probe_token(struct match *m, enum nr_kind kind, struct nr_bytes key)
+{
+    if (kind == NR_KIND_DOMAIN)
+        probe_domain(m, key);
+    else if (kind == NR_KIND_URL)
+        probe_url(m, key);
+    else
+        probe(m, kind, key);
+    if (kind == NR_KIND_IPV4)
+        probe_ranges(m, NR_KIND_CIDR4, key, m->w->has_len4);
+    else if (kind == NR_KIND_IPV6)
+        probe_ranges(m, NR_KIND_CIDR6, key, m->w->has_len6);
+}
+
 enum nr_err
 nr_watchlist_match(const struct nr_watchlist *w, const struct nr_tokens *t,
     struct nr_matches *out)
 {
     struct match m = { .w = w, .out = out };
-    size_t start = 0;
 
     out->n = 0;
     for (size_t i = 0; i < t->n && m.err == NR_OK; i++) {
         const struct nr_token *k = &t->v[i];
 
-        if (out->n > start && k->line != m.line) {
-            finish_line(out, start);
-            start = out->n;
-        }
         m.line = k->line;
         m.token = (uint32_t)i;
         probe_token(&m, (enum nr_kind)k->kind, nr_token_key(t, k));
     }
-    finish_line(out, start);
+    answer(&m);
+    finish_line(out, m.start);
     return m.err;
 }
