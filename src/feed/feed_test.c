@@ -458,6 +458,61 @@ test_flagged(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+static void
+remove_beside(const char *path, const char *tail)
+{
+    char name[256];
+    int n = snprintf(name, sizeof(name), "%s%s", path, tail);
+
+    assert_true(n > 0 && (size_t)n < sizeof(name));
+    assert_int_equal(unlink(name), 0);
+}
+
+/* What stands beside a compiled list is part of it, alone and among others;
+ * times and marks that are assumed, too. */
+static void
+check_deltas(const char *compiled, const char *const *paths)
+{
+    static const struct nr_watchlist_defaults defaults = { 100, NR_TIME_NONE, 3,
+        0 };
+    const struct nr_feed_conf conf = { .seed = { 1 },
+        .source = "someone",
+        .defaults = &defaults };
+    struct nr_feed *f = nr_feed_create(&conf);
+    struct nr_watchlist_change done;
+    struct nr_watchlist *w = NULL;
+    struct nr_indicator x;
+    size_t k;
+
+    assert_non_null(f);
+    assert_int_equal(nr_feed_add_bytes(f, "t",
+                         NR_BYTES("late.example\nlater.example\n"),
+                         NR_FEED_AUTO, NULL),
+        NR_OK);
+    assert_int_equal(nr_feed_update(f, compiled, false, NOW, &done, NULL),
+        NR_OK);
+    assert_int_equal(done.added, 2);
+    assert_int_equal(nr_feed_load_list(paths, 2, &conf, NOW, &w, NULL, NULL),
+        NR_OK);
+    assert_int_equal(nr_watchlist_count(w), 5);
+    assert_true(find(w, NR_KIND_DOMAIN, "late.example", &x, &k));
+    assert_true(nr_str_eq(x.said.source, NR_STR("someone")));
+    assert_int_equal(x.valid_from_s, 100);
+    assert_int_equal(x.tlp, 3);
+    nr_watchlist_close(w);
+    assert_int_equal(nr_feed_update(f, compiled, true, NOW, &done, NULL),
+        NR_OK);
+    assert_int_equal(done.removed, 2);
+    assert_int_equal(nr_feed_load_list(paths, 2, &conf, NOW, &w, NULL, NULL),
+        NR_OK);
+    assert_int_equal(nr_watchlist_count(w), 3);
+    nr_watchlist_close(w);
+    nr_feed_destroy(f);
+    remove_beside(compiled, ".d1");
+    remove_beside(compiled, ".d2");
+    remove_beside(compiled, ".lock");
+}
+
 /* Written, then read as a LIST together with text. */
 static void
 test_load_list(void **state)
@@ -498,6 +553,7 @@ test_load_list(void **state)
     assert_int_equal(st.indicators, 2);
     assert_int_equal(nr_watchlist_count(w), 2);
     nr_watchlist_close(w);
+    check_deltas(compiled, paths);
     assert_int_equal(nr_feed_load_list(none, 1, &conf, NOW, &w, NULL, &d),
         NR_EFORMAT);
     nr_feed_destroy(f);

@@ -67,14 +67,18 @@ test_installed(void **state)
 static void
 test_allow(void **state)
 {
+    uint64_t version;
     struct nr_warnlists *w = NULL;
     struct nr_warn_hit hit = { 0 };
     struct nr_diag d = { 0 };
 
     (void)state;
     assert_int_equal(nr_warn_load(lists_dir, &w, NULL), NR_OK);
+    version = nr_warn_version(w);
+    assert_int_not_equal(version, nr_warn_version(NULL));
     assert_true(listed(w, NR_KIND_IPV4, "192.168.1.1", &hit));
     assert_int_equal(nr_warn_allow(w, NR_STR("192.168.0.0/16"), &d), NR_OK);
+    assert_int_not_equal(version, nr_warn_version(w));
     assert_false(listed(w, NR_KIND_IPV4, "192.168.1.1", &hit));
     assert_true(listed(w, NR_KIND_IPV4, "10.0.0.1", &hit));
     assert_int_equal(nr_warn_allow(w, NR_STR("rfc1918"), &d), NR_OK);

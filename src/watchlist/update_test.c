@@ -382,6 +382,110 @@ test_readers(void **state)
     place_remove(&p);
 }
 
+/* Opened again, it shares the files that did not change, whichever is closed
+ * first, and no page of them is read again. */
+static void
+test_reopen(void **state)
+{
+    struct model m = { .sources = { [0] = 1, [4] = 1 } };
+    struct nr_watchlist_builder *b = nr_watchlist_builder_create(KEY);
+    struct nr_watchlist *v[4] = { 0 };
+    struct place p;
+    size_t at;
+
+    (void)state;
+    place_make(&p);
+    write_model(&p, &m);
+    assert_int_equal(nr_watchlist_reopen(p.path, NULL, &v[0], NULL), NR_OK);
+    for (size_t i = 1; i < 4; i++) {
+        uint8_t buf[64];
+        struct nr_indicator x = indicator(8 * i, buf);
+
+        add(b, 8 * i, 0);
+        assert_int_equal(nr_watchlist_update(p.path, b, 1, NULL, NULL), NR_OK);
+        assert_int_equal(nr_watchlist_reopen(p.path, v[i - 1], &v[i], NULL),
+            NR_OK);
+        assert_int_equal(v[i]->n_layers, i + 1);
+        for (size_t k = 0; k < i; k++)
+            assert_ptr_equal(v[i]->layers[k].file.p,
+                v[i - 1]->layers[k].file.p);
+        assert_true(nr_watchlist_find(v[i], x.kind, x.key, &at));
+        assert_false(nr_watchlist_find(v[i - 1], x.kind, x.key, &at));
+    }
+    nr_watchlist_close(v[0]);
+    nr_watchlist_close(v[2]);
+    assert_int_equal(nr_watchlist_verify(v[1], NULL), NR_OK);
+    nr_watchlist_close(v[1]);
+    assert_int_equal(nr_watchlist_verify(v[3], NULL), NR_OK);
+    /* another base shares nothing, though its content is the same */
+    write_model(&p, &m);
+    assert_int_equal(nr_watchlist_reopen(p.path, v[3], &v[0], NULL), NR_OK);
+    assert_int_equal(v[0]->n_layers, 1);
+    assert_ptr_not_equal(v[0]->layers[0].file.p, v[3]->layers[0].file.p);
+    nr_watchlist_close(v[3]);
+    assert_int_equal(nr_watchlist_verify(v[0], NULL), NR_OK);
+    nr_watchlist_close(v[0]);
+    nr_watchlist_builder_destroy(b);
+    place_remove(&p);
+}
+
+static void
+sum_said(void *ctx, size_t i, size_t n)
+{
+    size_t *sum = ctx;
+
+    assert_true(i < 3);
+    *sum += n;
+}
+
+/* What is counted is there: kinds, sayings, judges. */
+static void
+test_numbers(void **state)
+{
+    struct model m = { .sources = { [0] = 1, [1] = 1, [4] = 2 } };
+    struct nr_watchlist_builder *b = builder_of(&m);
+    struct nr_watchlist_stat st;
+    struct nr_watchlist *w = NULL;
+    struct nr_indicator name = nr_indicator_of(NR_KIND_FILENAME,
+        NR_BYTES("a.exe"));
+    struct place p;
+    size_t sum = 0;
+
+    (void)state;
+    place_make(&p);
+    assert_int_equal(nr_watchlist_add(b, &name, NULL), NR_OK);
+    nr_watchlist_judged_by(b, 77);
+    assert_int_equal(nr_watchlist_write(b, p.path, 5, NULL), NR_OK);
+    nr_watchlist_builder_destroy(b);
+    b = nr_watchlist_builder_create(KEY);
+    assert_int_equal(nr_watchlist_add(b, &name, NULL), NR_OK);
+    assert_int_equal(nr_watchlist_remove_all(b, NULL), NR_OK);
+    assert_int_equal(nr_watchlist_builder_count(b), 0);
+    assert_int_equal(nr_watchlist_update(p.path, b, 9, NULL, NULL), NR_OK);
+    assert_int_equal(nr_watchlist_open(p.path, &w, NULL), NR_OK);
+    nr_watchlist_stat(w, &st);
+    assert_int_equal(st.indicators, 3);
+    assert_int_equal(st.gone, 1);
+    assert_int_equal(st.by_kind[NR_KIND_FILENAME], 0);
+    assert_int_equal(st.by_kind[NR_KIND_DOMAIN], 2);
+    assert_int_equal(st.base_created_s, 5);
+    assert_int_equal(nr_watchlist_unmatched_count(w), 0);
+    assert_int_equal(nr_watchlist_sayings(w, sum_said, &sum, NULL), NR_OK);
+    assert_int_equal(sum, 3);
+    assert_int_equal(nr_watchlist_warn_version(w), 77); /* only removed */
+    nr_watchlist_close(w);
+    assert_int_equal(nr_watchlist_add(b, &name, NULL), NR_OK);
+    nr_watchlist_judged_by(b, 78);
+    assert_int_equal(nr_watchlist_update(p.path, b, 9, NULL, NULL), NR_OK);
+    assert_int_equal(nr_watchlist_open(p.path, &w, NULL), NR_OK);
+    assert_int_not_equal(nr_watchlist_warn_version(w), 77);
+    assert_int_not_equal(nr_watchlist_warn_version(w), 78);
+    assert_int_equal(nr_watchlist_unmatched_count(w), 1);
+    nr_watchlist_close(w);
+    nr_watchlist_builder_destroy(b);
+    place_remove(&p);
+}
+
 static void
 copy_file(const char *from, const char *to)
 {
@@ -615,6 +719,8 @@ main(void)
         NR_TEST(test_changes),
         NR_TEST(test_counts),
         NR_TEST(test_readers),
+        NR_TEST(test_reopen),
+        NR_TEST(test_numbers),
         NR_TEST(test_strays),
         NR_TEST(test_full_disk),
         NR_TEST(test_collisions),
