@@ -20,6 +20,8 @@
 #define PROBES     ((size_t)16) /* buckets that are asked for a value */
 #define KEYS_TRIED ((size_t)8)  /* before a list is given up */
 
+const char nr_wl_too_many[] = "watchlist: more than 50000000 indicators";
+
 struct nr_watchlist_builder *
 nr_watchlist_builder_create(const uint64_t key[2])
 {
@@ -29,6 +31,7 @@ nr_watchlist_builder_create(const uint64_t key[2])
 
     if (!b)
         return NULL;
+    b->max = NR_WATCHLIST_MAX;
     b->key = (struct nr_sieve_key){ { key[0], key[1] } };
     nr_arena_init(&b->arena, BUILD_MAX);
     nr_table_init(&b->texts, key[0]);
@@ -412,7 +415,7 @@ enum nr_err
 nr_watchlist_reserve(struct nr_watchlist_builder *b, size_t n,
     struct nr_diag *d)
 {
-    size_t want = nr_min(NR_WATCHLIST_MAX, b->n + b->n_waiting + n);
+    size_t want = nr_min(b->max, b->n + b->n_waiting + n);
 
     if (want > b->cap && !make_room(b, want))
         return no_memory(d);
@@ -452,9 +455,8 @@ append(struct nr_watchlist_builder *b, const struct nr_wl_waiting *w,
     uint64_t at = b->keys.n;
     size_t cap = b->keys.cap;
 
-    if (b->n >= NR_WATCHLIST_MAX)
-        return nr_fail(d, NR_ELIMIT, 0,
-            "watchlist: more than 50000000 indicators");
+    if (b->n >= b->max)
+        return nr_fail(d, NR_ELIMIT, 0, nr_wl_too_many);
     if (b->n == b->cap && !make_room(b, nr_max(256, b->cap * 2)))
         return no_memory(d);
     nr_buf_put(&b->keys, key);

@@ -52,6 +52,7 @@ struct nr_watchlist_builder {
     uint64_t *hashes;            /* owned; of each entry */
     uint8_t *flags;              /* owned, or NULL while all are 0 */
     size_t n, cap, n_removed;
+    size_t max; /* entries: NR_WATCHLIST_MAX, but in tests */
     struct nr_buf keys;
     struct nr_wl_bucket *buckets; /* owned */
     size_t n_buckets;

@@ -111,6 +111,9 @@ extern const enum nr_wl_part nr_wl_order[NR_WL_PARTS_USED];
 /* "entries", as verify names it. */
 const char *nr_wl_part_name(enum nr_wl_part part);
 
+/* More than NR_WATCHLIST_MAX indicators. */
+extern const char nr_wl_too_many[];
+
 static inline uint64_t
 nr_wl_key_at(const struct nr_wl_entry *e)
 {

@@ -87,7 +87,6 @@ parts_fit(const struct nr_wl_head *h)
         if (!part_fits(h, (enum nr_wl_part)i, each[i]))
             return false;
     return order_fits(h, each) &&
-        h->parts[NR_WL_ENTRIES].n <= NR_WATCHLIST_MAX &&
         h->first <= NR_WATCHLIST_MAX * NR_WATCHLIST_DELTAS &&
         h->level <= NR_WATCHLIST_DELTAS && h->parts[NR_WL_SLOTS].n > 0 &&
         h->parts[NR_WL_SLOTS].n <= UINT32_MAX && h->parts[NR_WL_FILTER].n > 0 &&
@@ -121,6 +120,8 @@ check_head(struct nr_bytes in, struct nr_diag *d)
         return nr_fail(d, NR_ETRUNC, in.n, "watchlist: shorter than written");
     if (h.size != in.n)
         return nr_fail(d, NR_EDAMAGED, 16, "watchlist: longer than written");
+    if (h.parts[NR_WL_ENTRIES].n > NR_WATCHLIST_MAX)
+        return nr_fail(d, NR_ELIMIT, 48, nr_wl_too_many);
     if (!parts_fit(&h))
         return nr_fail(d, NR_EDAMAGED, 48, "watchlist: parts do not fit");
     return NR_OK;

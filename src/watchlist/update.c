@@ -357,6 +357,7 @@ make_layer(const struct nr_watchlist *w, const struct nr_watchlist_builder *b,
     struct nr_watchlist_change *out, bool *fits, struct nr_diag *d)
 {
     struct change c = { .w = w, .keep = keep, .d = d };
+    size_t max = b ? b->max : NR_WATCHLIST_MAX;
     enum nr_err err = NR_OK;
 
     *fits = true;
@@ -372,9 +373,8 @@ make_layer(const struct nr_watchlist *w, const struct nr_watchlist_builder *b,
         err = gather_old(&c);
     if (err == NR_OK && b)
         err = gather_new(&c, b);
-    if (err == NR_OK && nr_watchlist_count(w) + c.done.added > NR_WATCHLIST_MAX)
-        err = nr_fail_name(d, NR_ELIMIT,
-            "watchlist: more than 50000000 indicators", path);
+    if (err == NR_OK && nr_watchlist_count(w) + c.done.added > max)
+        err = nr_fail_name(d, NR_ELIMIT, nr_wl_too_many, path);
     c.done.base_n = keep > 0 ? w->layers[0].n : c.to->n;
     c.done.deltas = keep;
     c.done.delta_n = keep > 0

@@ -221,7 +221,8 @@ struct nr_watchlist;
 
 /* The list at PATH with its deltas. NR_EFORMAT: no watchlist (see
  * nr_watchlist_is_one), a delta alone, or one of another version, which is to
- * be compiled again; NR_EDAMAGED, NR_ETRUNC: it is one, but not whole; NR_EBUSY:
+ * be compiled again; NR_EDAMAGED, NR_ETRUNC: it is one, but not whole; NR_ELIMIT:
+ * it says that it has more than NR_WATCHLIST_MAX indicators; NR_EBUSY:
  * it is being replaced again and again; NR_ENOTFOUND, NR_ESYS, NR_ENOMEM. */
 enum nr_err nr_watchlist_open(const char *path, struct nr_watchlist **out,
     struct nr_diag *d) NR_MUST_USE;
