@@ -202,6 +202,39 @@ def test_new_version_and_revocation(hub, home):
     assert b"evil" not in (home.path / "watchlist/hub.nrw").read_bytes()
 
 
+def test_its_list_is_judged_anew(hub, home, tmp_path):
+    """Under other warninglists what was flagged changes, and the log says so."""
+    def judged_by(*names):
+        lists = tmp_path / "lists"
+        lists.mkdir(exist_ok=True)
+        (lists / "own.json").write_text(json.dumps(
+            {"name": "own", "type": "hostname", "version": 1, "list": names,
+             "matching_attributes": ["domain"]}))
+        home.configure(f"warninglists = {lists}\n")
+
+    def flagged():
+        rows = subprocess.run([NOROSHI, "watchlist", "ls", "--json",
+                               home.path / "watchlist/hub.nrw"],
+                              stdout=subprocess.PIPE, check=True).stdout
+        return {x["value"] for x in map(json.loads, rows.splitlines())
+                if "warninglist" in x}
+
+    judged_by("one.example")
+    home.start().connected()
+    for n, name in enumerate(["one.example", "two.example"], 1):
+        hub.publish([c2(name)])
+        wait_for("answered", lambda n=n: len(home.answers()) == n)
+    assert flagged() == {"one.example"}
+    assert "other warninglists" not in home.log()
+    home.stop()
+    judged_by("two.example")
+    home.start().connected()
+    hub.publish([c2("three.example")])
+    wait_for("answered", lambda: len(home.answers()) == 3)
+    assert flagged() == {"two.example"}
+    assert home.log().count("was judged by other warninglists") == 1
+
+
 @pytest.mark.parametrize("inotify", [True, False])
 def test_sources_are_followed(hub, home, tmp_path, inotify):
     logs = tmp_path / "logs"

@@ -1,6 +1,7 @@
 """noroshi watchlist: lists that are seen, checked and changed."""
 
 import collections
+import fcntl
 import ipaddress
 import json
 import os
@@ -333,6 +334,23 @@ def test_ls_needs_no_memory(tmp_path):
         assert p.wait() == 0 and rows == n
         peaks.append(peak)
     assert peaks[1] < peaks[0] + 1024, peaks
+
+
+def test_one_writer_at_a_time(tmp_path):
+    """Who changes a list keeps others from it; readers read on."""
+    path, text = tmp_path / "l.nrw", tmp_path / "t.txt"
+    text.write_text("domain\ta.example\n")
+    make(path, domains(2))
+    add(path, domains(2, "x"))
+    with open(f"{path}.lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for argv in (["watchlist", "add", path, text], ["watchlist", "rm", path, text],
+                     ["watchlist", "merge", path], ["import", "--warninglists", "none", "-o", path, text]):
+            r = run(*argv)
+            assert r.returncode == 2 and b"another noroshi process" in r.stderr, argv
+        assert len(ls(path)) == 4
+    ok("import", "--warninglists", "none", "-o", path, text)
+    assert len(ls(path)) == 1
 
 
 # --- damage ------------------------------------------------------------------

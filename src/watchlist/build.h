@@ -115,6 +115,11 @@ enum nr_err nr_wl_write(struct nr_watchlist_builder *b,
     const struct nr_wl_base *base, const char *path, bool locked,
     int64_t created_s, struct nr_diag *d) NR_MUST_USE;
 
+/* The lock of those who change the list at PATH: *FD is to be closed. Not
+ * MAKE: when there is no file for it, nobody ever did, and *FD becomes -1. */
+enum nr_err nr_wl_lock(const char *path, bool make, int *fd,
+    struct nr_diag *d) NR_MUST_USE;
+
 /* And a base at PATH: deltas that are there go. */
 enum nr_err nr_wl_write_base(struct nr_watchlist_builder *b, const char *path,
     bool locked, int64_t created_s, struct nr_diag *d) NR_MUST_USE;

@@ -402,17 +402,6 @@ make_layer(const struct nr_watchlist *w, const struct nr_watchlist_builder *b,
     return err;
 }
 
-static enum nr_err
-lock(const char *path, int *fd, struct nr_diag *d)
-{
-    char name[NR_PATH_MAX];
-    int n = snprintf(name, sizeof(name), "%s.lock", path);
-
-    if (n < 0 || (size_t)n >= sizeof(name))
-        return nr_fail_name(d, NR_ELIMIT, "path: too long", path);
-    return nr_file_lock(name, fd, d);
-}
-
 enum nr_err
 nr_watchlist_update(const char *path, struct nr_watchlist_builder *b,
     int64_t created_s, struct nr_watchlist_change *out, struct nr_diag *d)
@@ -428,7 +417,7 @@ nr_watchlist_update(const char *path, struct nr_watchlist_builder *b,
     nr_watchlist_close(w);
     w = NULL;
     if (err == NR_OK)
-        err = lock(path, &fd, d);
+        err = nr_wl_lock(path, true, &fd, d);
     if (err == NR_OK)
         err = nr_watchlist_open(path, &w, d);
     if (err == NR_OK)
@@ -463,7 +452,7 @@ nr_watchlist_merge(const char *path, const uint64_t key[2], int64_t created_s,
     }
     nr_watchlist_close(w);
     w = NULL;
-    err = lock(path, &fd, d);
+    err = nr_wl_lock(path, true, &fd, d);
     if (err == NR_OK)
         err = nr_watchlist_open(path, &w, d);
     if (err == NR_OK && w->n_layers > 1)

@@ -186,7 +186,8 @@ enum nr_err nr_watchlist_load_text(struct nr_watchlist_builder *b,
 /*
  * Write the list to PATH so that a crash leaves the old or the new file; the
  * deltas of an old one are removed. CREATED_S is the list's date. NR_ENOMEM,
- * NR_ESYS, NR_ELIMIT (no key of the hashes places every value: not by chance).
+ * NR_ESYS, NR_ELIMIT (no key of the hashes places every value: not by chance),
+ * NR_EBUSY (another process is changing that list: it would undo this).
  */
 enum nr_err nr_watchlist_write(struct nr_watchlist_builder *b, const char *path,
     int64_t created_s, struct nr_diag *d) NR_MUST_USE;

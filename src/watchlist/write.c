@@ -470,7 +470,28 @@ enum nr_err
 nr_watchlist_write(struct nr_watchlist_builder *b, const char *path,
     int64_t created_s, struct nr_diag *d)
 {
-    return nr_wl_write_base(b, path, false, created_s, d);
+    int fd = -1;
+    enum nr_err err = nr_wl_lock(path, false, &fd, d);
+
+    if (err == NR_OK)
+        err = nr_wl_write_base(b, path, false, created_s, d);
+    if (fd >= 0)
+        (void)close(fd);
+    return err;
+}
+
+enum nr_err
+nr_wl_lock(const char *path, bool make, int *fd, struct nr_diag *d)
+{
+    char name[NR_PATH_MAX];
+    int n = snprintf(name, sizeof(name), "%s.lock", path);
+
+    *fd = -1;
+    if (n < 0 || (size_t)n >= sizeof(name))
+        return nr_fail_name(d, NR_ELIMIT, "path: too long", path);
+    if (!make && access(name, F_OK) != 0)
+        return NR_OK;
+    return nr_file_lock(name, fd, d);
 }
 
 enum nr_err
