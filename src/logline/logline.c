@@ -207,32 +207,40 @@ find_format(struct nr_logfile *f, struct nr_bytes line, struct nr_record *r)
     return NULL;
 }
 
+bool
+nr_logline_read(struct nr_logfile *f, struct nr_bytes line, struct nr_record *r)
+{
+    int64_t us;
+
+    if (find_format(f, line, r))
+        return true;
+    *r = (struct nr_record){ .time_us = NR_TIME_NONE,
+        .source = f->source,
+        .kinds = f->kinds,
+        .bytes_out = NR_BYTES_NONE,
+        .bytes_in = NR_BYTES_NONE };
+    if (line.n == 0 || !nr_time_find(f, line, &us))
+        return false;
+    r->time_us = us;
+    return true;
+}
+
 void
 nr_logline_parse(struct nr_logfile *f, struct nr_bytes line,
     struct nr_record *out)
 {
-    const struct nr_format *fmt = find_format(f, line, out);
-    int64_t us;
-
-    if (fmt) {
-        f->format = fmt;
-        f->carry_source = out->source;
-        f->carry_kinds = out->kinds;
-    } else {
-        *out = (struct nr_record){ .time_us = NR_TIME_NONE,
-            .source = f->carry_source,
-            .kinds = f->carry_kinds,
-            .bytes_out = NR_BYTES_NONE,
-            .bytes_in = NR_BYTES_NONE };
-        if (line.n && nr_time_find(f, line, &us))
-            out->time_us = us;
-    }
-    if (out->time_us != NR_TIME_NONE) {
-        f->carry_us = out->time_us;
-    } else if (!fmt && f->carry_us != NR_TIME_NONE) {
+    nr_years_line(f, line);
+    if (!nr_logline_read(f, line, out)) {
+        out->source = f->carry_source;
+        out->kinds = f->carry_kinds;
         out->time_us = f->carry_us;
-        out->inherited = true;
+        out->inherited = f->carry_us != NR_TIME_NONE;
+        return;
     }
+    f->carry_source = out->source;
+    f->carry_kinds = out->kinds;
+    if (out->time_us != NR_TIME_NONE)
+        f->carry_us = out->time_us;
 }
 
 enum nr_err
@@ -246,12 +254,12 @@ nr_logfile_new(const struct nr_logfile_options *o, struct nr_logfile **out,
     f->zone_s = o->zone_east_s;
     f->last_s = o->last_s >= MTIME_MIN ? o->last_s : NR_TIME_NONE;
     f->carry_us = NR_TIME_NONE;
-    f->carry_kinds = NR_LOG_OTHER;
+    f->kinds = f->carry_kinds = NR_LOG_OTHER;
     f->zeek.sep = '\t';
     nr_role_index(f);
     if (o->name)
         nr_name_read(f, o->name);
-    f->source = f->hint;
+    f->source = f->carry_source = f->hint;
     *out = f;
     return NR_OK;
 }
@@ -274,23 +282,40 @@ next_line(struct nr_bytes *rest, struct nr_bytes *line)
     return true;
 }
 
+/* Nothing is dated by learning: the years are again as they were BEFORE. */
+static void
+learn_years(struct nr_logfile *f, const struct nr_years *before)
+{
+    struct nr_years y = *before;
+
+    y.used = f->years.used || f->years.inside > 0;
+    y.deep = f->years.inside > f->years.heads;
+    f->years = y;
+}
+
 void
 nr_logfile_learn(struct nr_logfile *f, struct nr_bytes head)
 {
-    struct nr_years years = f->years;
+    const struct nr_years years = f->years;
     struct nr_bytes line, rest = head;
-    size_t votes[NR_SOURCES] = { 0 };
+    size_t votes[NR_SOURCES] = { 0 }, rows[FORMATS] = { 0 };
     uint32_t kinds[NR_SOURCES] = { 0 };
-    size_t best = 0;
+    size_t best = 0, row = 0;
 
     for (unsigned i = 0; i < NR_LOGFILE_SAMPLE && next_line(&rest, &line);
          i++) {
         struct nr_record r;
-        const struct nr_format *fmt = find_format(f, line, &r);
+        const struct nr_format *fmt;
 
-        if (!fmt)
+        nr_years_line(f, line);
+        fmt = find_format(f, line, &r);
+        if (!fmt) {
+            int64_t us;
+
+            (void)(line.n && nr_time_find(f, line, &us));
             continue;
-        f->format = fmt;
+        }
+        rows[fmt - formats]++;
         votes[r.source] += 2;
         votes[r.source] += r.source == f->hint;
         kinds[r.source] = r.kinds;
@@ -298,13 +323,17 @@ nr_logfile_learn(struct nr_logfile *f, struct nr_bytes head)
     for (size_t i = 0; i < NR_SOURCES; i++)
         if (votes[i] > votes[best])
             best = i;
+    for (size_t i = 0; i < FORMATS; i++)
+        if (rows[i] > rows[row])
+            row = i;
     if (votes[best] > 0) {
         f->source = (enum nr_source)best;
-        f->carry_kinds = kinds[best];
+        f->kinds = kinds[best];
+        f->format = &formats[row];
     }
     f->carry_source = f->source;
-    years.used = f->years.used;
-    f->years = years;
+    f->carry_kinds = f->kinds;
+    learn_years(f, &years);
 }
 
 bool

@@ -89,8 +89,9 @@ const char *nr_action_name(enum nr_action a); /* "unknown", ...; static */
 struct nr_record {
     int64_t time_us; /* UTC, microseconds; NR_TIME_NONE: unknown */
     bool inherited;  /* the line has no time; it is that of the line before */
-    enum nr_source source;
-    uint32_t kinds; /* NR_LOG_* */
+    enum nr_source source; /* of a line that has neither format nor time: that
+                              of the line before; with a time: the file's */
+    uint32_t kinds;        /* NR_LOG_* */
     enum nr_action action;
     struct nr_bytes src, dst;   /* addresses or host names of the two ends */
     struct nr_bytes host;       /* machine or service that wrote the line */
@@ -118,7 +119,9 @@ struct nr_logfile_options {
  * is where the file begins); else the order of lines and last_s: the first
  * line lies in the latest year that does not put it after last_s, and each
  * further one in the year that puts it no more than NR_LOGFILE_BACK_S before
- * the line above, so a file may run over the new year. A file of more than
+ * the line above, so a file may run over the new year. It is the days at the
+ * heads of lines that step so; one inside of a line steps only where the
+ * file's first lines have them mostly there (nr_logfile_learn). A file of more than
  * one year without a date in its name needs nr_logfile_prescan.
  */
 #define NR_LOGFILE_BACK_S (INT64_C(31) * 86400) /* disorder within a file */
@@ -166,9 +169,37 @@ void nr_logline_parse(struct nr_logfile *f, struct nr_bytes line,
     struct nr_record *out);
 
 /*
- * Pass over TEXT, whole lines of which nothing is wanted: lines parsed after it
- * come out as if each line of TEXT had been parsed.
+ * Where the lines of a text begin, and which of them are turns: those that may
+ * say what lines after them mean (a new day without year, Zeek's columns).
+ * Depends on the text alone, so it can be made beforehand, by another thread.
  */
-void nr_logfile_skip(struct nr_logfile *f, struct nr_bytes text);
+struct nr_logtext {
+    uint32_t *line; /* owned; offsets */
+    size_t n, cap;
+    uint32_t *turn; /* owned; indices of lines */
+    size_t n_turns, cap_turns;
+};
+
+void nr_logtext_init(struct nr_logtext *t);
+void nr_logtext_fini(struct nr_logtext *t);
+/* Of TEXT, less than 4 GiB; a line begins at 0 and behind each LF that is not
+ * the end. NR_ENOMEM. */
+enum nr_err nr_logtext_survey(struct nr_logtext *t,
+    struct nr_bytes text) NR_MUST_USE;
+/* The line that octet AT of the text belongs to; 0 when there are no lines. */
+size_t nr_logtext_find(const struct nr_logtext *t, uint32_t at);
+/* Line I < n of TEXT, which T is of, without its LF or CR LF. */
+struct nr_bytes nr_logtext_line(const struct nr_logtext *t,
+    struct nr_bytes text, size_t i);
+
+/*
+ * Pass over the lines [FROM, TO) of TEXT, which T is of and of which nothing is
+ * wanted: lines parsed after them come out as if each had been parsed. Reads
+ * the turns and, from behind, as many lines as it takes to find one with a
+ * time; all of them only where the file's head has days without year inside of
+ * its lines.
+ */
+void nr_logfile_skip(struct nr_logfile *f, const struct nr_logtext *t,
+    struct nr_bytes text, size_t from, size_t to);
 
 #endif

@@ -17,10 +17,14 @@
 
 /* Days of lines without year: see nr_logfile_new. */
 struct nr_years {
-    bool given; /* the name has a year */
-    bool month; /* and a month: lines are near that day */
-    bool used;  /* a line without year was met */
-    bool known; /* year/month/day below are the last line's */
+    bool given;  /* the name has a year */
+    bool month;  /* and a month: lines are near that day */
+    bool used;   /* a line without year was met */
+    bool deep;   /* learnt: such days stand inside of lines, and step as well */
+    bool headed; /* the line at hand begins with such a day */
+    uint64_t heads, inside; /* such days met at the head of a line, and in one
+                               that has none there */
+    bool known;             /* year/month/day below are the last line's */
     int64_t name_year, name_days;
     int64_t year;
     unsigned mon, day;
@@ -33,7 +37,8 @@ struct nr_logfile {
     enum nr_source hint;        /* from the name; NR_SOURCE_TEXT: none */
     char stream[NR_STREAM_MAX]; /* name up to its first '.', for Zeek */
     enum nr_source source;
-    const struct nr_format *format; /* of the line before, or learnt */
+    const struct nr_format *format; /* learnt: tried before the others */
+    uint32_t kinds;                 /* of `source` */
     struct nr_years years;
     int64_t carry_us; /* time of the last dated line */
     enum nr_source carry_source;
@@ -65,6 +70,15 @@ struct nr_format {
 /* Place of a format in the table, and back (NULL: there is none). */
 unsigned nr_format_index(const struct nr_format *fmt);
 const struct nr_format *nr_format_at(unsigned i);
+
+/*
+ * LINE by itself, into *R: of its format, or dated only. False: neither, it
+ * belongs to the line before. Depends on what was learnt of the file, Zeek's
+ * columns and the years as they stand; changes columns only, and those only
+ * where LINE begins with '#'.
+ */
+bool nr_logline_read(struct nr_logfile *f, struct nr_bytes line,
+    struct nr_record *r);
 
 /* ---- views ---- */
 
@@ -163,8 +177,18 @@ bool nr_time_find(struct nr_logfile *f, struct nr_bytes line, int64_t *us);
 /* Month and day of a line that begins as RFC 3164 has it. */
 bool nr_time_bsd_day(struct nr_bytes line, unsigned *mon, unsigned *day);
 
+/* The same where the line has a time of day and no year, behind a PRI or not:
+ * what steps the years, and nothing else does (but see nr_years.deep). */
+bool nr_time_head_day(struct nr_bytes line, unsigned *mon, unsigned *day);
+/* Octets of "<191>" at the head of LINE; 0: it has no PRI. */
+size_t nr_pri_length(struct nr_bytes line);
+
 /* What NAME says of date, source and stream. */
 void nr_name_read(struct nr_logfile *f, const char *name);
+/* LINE is the next one: to be called before it is parsed. */
+void nr_years_line(struct nr_logfile *f, struct nr_bytes line);
+/* Year of a stamp of month M, day D in that line; false: nothing says it. */
+bool nr_year_of(struct nr_logfile *f, unsigned m, unsigned d, int64_t *year);
 void nr_years_prescan(struct nr_years *y, unsigned mon, unsigned day);
 
 /* ---- roles of keys (JSON members, Zeek columns, XML data, key=value) ---- */

@@ -2,8 +2,13 @@
 #include "logline/parse.h"
 
 #include "base/cur.h"
+#include "base/num.h"
 
-#define NO_FORMAT 0xffu
+#include <stdlib.h>
+
+#define NO_FORMAT   0xffu
+#define LINES_FIRST ((size_t)4096) /* lines that there is room for at first */
+#define HEAD_MAX    ((size_t)64)   /* octets of a line that tell its day */
 
 static void
 put(uint8_t **p, uint64_t v, size_t octets)
@@ -69,7 +74,6 @@ nr_logfile_restore(struct nr_logfile *f, const uint8_t in[NR_LOGFILE_STATE])
     for (size_t i = 0; i < row.n; i++)
         if (row.p[i] > NR_ROLE_ROWS_MAX)
             return false;
-    f->format = format == NO_FORMAT ? NULL : nr_format_at(format);
     f->carry_source = (enum nr_source)source;
     f->carry_kinds = kinds;
     f->carry_us = us;
@@ -81,15 +85,172 @@ nr_logfile_restore(struct nr_logfile *f, const uint8_t in[NR_LOGFILE_STATE])
     return true;
 }
 
+/* ---- passing over ---- */
+
+#define DAY_N ((size_t)7) /* "Jan  2 ", "Jan 12 ", "Jan 2 0": tell the day */
+
 void
-nr_logfile_skip(struct nr_logfile *f, struct nr_bytes text)
+nr_logtext_init(struct nr_logtext *t)
 {
-    while (text.n > 0) {
-        struct nr_bytes line = nr_until(&text, '\n');
+    *t = (struct nr_logtext){ 0 };
+}
+
+void
+nr_logtext_fini(struct nr_logtext *t)
+{
+    free(t->line);
+    free(t->turn);
+    nr_logtext_init(t);
+}
+
+/* Room for one more of *N in *V. */
+static bool
+more_room(uint32_t **v, size_t n, size_t *cap)
+{
+    size_t want = *cap ? *cap * 2 : LINES_FIRST;
+    uint32_t *grown;
+
+    if (n < *cap)
+        return true;
+    grown = realloc(*v, want * sizeof(**v));
+    if (!grown)
+        return false;
+    *v = grown;
+    *cap = want;
+    return true;
+}
+
+/* Could the line at the head of REST say of which day, or how, others are?
+ * LAST: where the day of the last such line stands. */
+static bool
+is_turn(struct nr_bytes rest, const uint8_t **last)
+{
+    unsigned m, d;
+    size_t pri;
+
+    if (rest.p[0] == '#')
+        return rest.n > 1 &&
+            (rest.p[1] == 's' || rest.p[1] == 'p' || rest.p[1] == 'f');
+    if (rest.p[0] != '<' && !nr_is_alpha(rest.p[0]))
+        return false;
+    pri = nr_pri_length(rest);
+    if (rest.n - pri < DAY_N || rest.p[pri + 3] != ' ' ||
+        (*last && memcmp(*last, rest.p + pri, DAY_N) == 0) ||
+        !nr_time_head_day(nr_bytes_sub(rest, 0, nr_min(rest.n, HEAD_MAX)), &m,
+            &d))
+        return false;
+    *last = rest.p + pri;
+    return true;
+}
+
+enum nr_err
+nr_logtext_survey(struct nr_logtext *t, struct nr_bytes text)
+{
+    const uint8_t *p = text.p, *end = text.p + text.n, *last = NULL;
+
+    t->n = t->n_turns = 0;
+    while (p < end) {
+        const uint8_t *lf;
+
+        if (!more_room(&t->line, t->n, &t->cap))
+            return NR_ENOMEM;
+        if (is_turn((struct nr_bytes){ p, (size_t)(end - p) }, &last)) {
+            if (!more_room(&t->turn, t->n_turns, &t->cap_turns))
+                return NR_ENOMEM;
+            t->turn[t->n_turns++] = (uint32_t)t->n;
+        }
+        t->line[t->n++] = (uint32_t)(p - text.p);
+        lf = memchr(p, '\n', (size_t)(end - p));
+        p = lf ? lf + 1 : end;
+    }
+    return NR_OK;
+}
+
+size_t
+nr_logtext_find(const struct nr_logtext *t, uint32_t at)
+{
+    size_t lo = 0, hi = t->n;
+
+    while (hi - lo > 1) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (t->line[mid] <= at)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+struct nr_bytes
+nr_logtext_line(const struct nr_logtext *t, struct nr_bytes text, size_t i)
+{
+    struct nr_bytes line = nr_bytes_sub(text, t->line[i],
+        i + 1 < t->n ? t->line[i + 1] : text.n);
+
+    if (line.n && line.p[line.n - 1] == '\n')
+        line.n--;
+    if (line.n && line.p[line.n - 1] == '\r')
+        line.n--;
+    return line;
+}
+
+/* What the lines of [A, B), none of which is a turn, leave to those without
+ * source or time of their own: found from behind, mostly at once. */
+static void
+settle(struct nr_logfile *f, const struct nr_logtext *t, struct nr_bytes text,
+    size_t a, size_t b)
+{
+    bool own = false, dated = false;
+
+    while (b > a && !dated) {
         struct nr_record r;
 
-        if (line.n && line.p[line.n - 1] == '\r')
-            line.n--;
-        nr_logline_parse(f, line, &r);
+        if (!nr_logline_read(f, nr_logtext_line(t, text, --b), &r))
+            continue;
+        dated = r.time_us != NR_TIME_NONE;
+        if (dated)
+            f->carry_us = r.time_us;
+        if (!own) {
+            f->carry_source = r.source;
+            f->carry_kinds = r.kinds;
+        }
+        own = true;
+    }
+}
+
+/* The first turn that is not before line I. */
+static size_t
+turn_from(const struct nr_logtext *t, size_t i)
+{
+    size_t lo = 0, hi = t->n_turns;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (t->turn[mid] < i)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+void
+nr_logfile_skip(struct nr_logfile *f, const struct nr_logtext *t,
+    struct nr_bytes text, size_t from, size_t to)
+{
+    struct nr_record r;
+
+    if (f->years.deep)
+        for (; from < to; from++)
+            nr_logline_parse(f, nr_logtext_line(t, text, from), &r);
+    for (size_t k = turn_from(t, from); from < to; k++) {
+        size_t turn = k < t->n_turns && t->turn[k] < to ? t->turn[k] : to;
+
+        settle(f, t, text, from, turn);
+        if (turn < to)
+            nr_logline_parse(f, nr_logtext_line(t, text, turn), &r);
+        from = turn + 1;
     }
 }

@@ -70,9 +70,8 @@ head_5424(struct nr_logfile *f, struct nr_bytes rest, struct head *h,
     return true;
 }
 
-/* Octets of "<191>" at the head of LINE; 0: it has no PRI. */
-static size_t
-pri_length(struct nr_bytes line)
+size_t
+nr_pri_length(struct nr_bytes line)
 {
     size_t n = 1;
 
@@ -100,7 +99,7 @@ static bool
 head_read(struct nr_logfile *f, struct nr_bytes line, struct head *h,
     int64_t *us)
 {
-    size_t pri = pri_length(line), n;
+    size_t pri = nr_pri_length(line), n;
     struct nr_bytes rest = nr_skip(line, pri), w, after;
 
     /* relays write the version without the PRI, too */

@@ -156,96 +156,6 @@ nr_time_epoch(struct nr_bytes b, int64_t *us)
     return n;
 }
 
-/* ---- years ---- */
-
-static int64_t
-days(int64_t y, unsigned m, unsigned d)
-{
-    return nr_days_from_civil(y, m, d);
-}
-
-/* The latest year that puts M, D not after the day of LAST_S, one for zones
- * and clocks. */
-static int64_t
-year_before(int64_t last_s, unsigned m, unsigned d)
-{
-    int64_t y = nr_civil_from_s(last_s + NR_S_PER_DAY).year;
-
-    return days(y, m, d) > nr_day_of(last_s + NR_S_PER_DAY) ? y - 1 : y;
-}
-
-/* Year of a line of month M, day D; false: nothing says it. */
-static bool
-year_of(struct nr_logfile *f, unsigned m, unsigned d, int64_t *year)
-{
-    struct nr_years *y = &f->years;
-
-    y->used = true;
-    if (y->known && y->mon == m && y->day == d) {
-        *year = y->year;
-        return true;
-    }
-    if (y->given && y->month) {
-        int64_t best = INT64_MAX;
-
-        for (int64_t c = y->name_year - 1; c <= y->name_year + 1; c++) {
-            int64_t far = days(c, m, d) - y->name_days;
-
-            far = far < 0 ? -far : far;
-            if (far < best) {
-                best = far;
-                y->year = c;
-            }
-        }
-    } else if (y->known) {
-        int64_t least = days(y->year, y->mon, y->day) -
-            NR_LOGFILE_BACK_S / NR_S_PER_DAY;
-        int64_t c = y->year - 1;
-
-        while (days(c, m, d) < least || (y->given && c < y->name_year))
-            c++;
-        while (!y->given && f->last_s != NR_TIME_NONE &&
-            days(c, m, d) > nr_day_of(f->last_s + NR_S_PER_DAY))
-            c--;
-        y->year = c;
-    } else if (y->given) {
-        y->year = y->name_year;
-    } else if (f->last_s != NR_TIME_NONE) {
-        y->year = y->pre_mon != 0
-            ? year_before(f->last_s, y->pre_mon, y->pre_day) - y->wraps
-            : year_before(f->last_s, m, d);
-    } else {
-        return false;
-    }
-    y->known = true;
-    y->mon = m;
-    y->day = d;
-    *year = y->year;
-    return true;
-}
-
-/* As year_of steps from line to line, without a year. */
-void
-nr_years_prescan(struct nr_years *y, unsigned mon, unsigned day)
-{
-    /* any leap year: only differences count */
-    const int64_t year = 2016;
-    const int64_t back = NR_LOGFILE_BACK_S / NR_S_PER_DAY;
-    int64_t step;
-
-    if (y->pre_mon == mon && y->pre_day == day)
-        return;
-    if (y->pre_mon != 0) {
-        step = days(year, mon, day) - days(year, y->pre_mon, y->pre_day);
-        if (step < -back)
-            y->wraps++;
-        else if (step >= 366 - back)
-            y->wraps--;
-    }
-    y->pre_mon = mon;
-    y->pre_day = day;
-}
-
 /* "Jan  2 ", "Jan 2 ", "Jan 02 ": octets taken. */
 static size_t
 bsd_day(struct nr_bytes b, unsigned *m, unsigned *d)
@@ -276,6 +186,19 @@ nr_time_bsd_day(struct nr_bytes line, unsigned *mon, unsigned *day)
     return bsd_day(line, mon, day) != 0;
 }
 
+bool
+nr_time_head_day(struct nr_bytes line, unsigned *mon, unsigned *day)
+{
+    struct nr_bytes b = nr_skip(line, nr_pri_length(line));
+    unsigned year;
+    int64_t tod;
+    size_t n = bsd_day(b, mon, day);
+
+    if (n == 0 || (b.n >= n + 5 && b.p[n + 4] == ' ' && four(b.p + n, &year)))
+        return false;
+    return clock_us(nr_skip(b, n), &tod) > 0;
+}
+
 size_t
 nr_time_bsd(struct nr_logfile *f, struct nr_bytes b, int64_t *us)
 {
@@ -296,7 +219,7 @@ nr_time_bsd(struct nr_logfile *f, struct nr_bytes b, int64_t *us)
     *us = NR_TIME_NONE;
     if (year)
         y = y4;
-    else if (!year_of(f, m, d, &y))
+    else if (!nr_year_of(f, m, d, &y))
         return n + k; /* a date, but of no known year */
     if (!day_s(f, y, m, d, &day))
         return 0;
@@ -420,7 +343,7 @@ dotted(struct nr_logfile *f, struct nr_bytes b, int64_t *us)
         !two(b.p + 3, &d) || m < 1 || m > 12 || d < 1 || d > 31)
         return 0;
     n = clock_us(nr_skip(b, 6), &tod);
-    if (n == 0 || !year_of(f, m, d, &y) || !day_s(f, y, m, d, &day))
+    if (n == 0 || !nr_year_of(f, m, d, &y) || !day_s(f, y, m, d, &day))
         return 0;
     *us = (day - f->zone_s) * NR_US_PER_S + tod;
     return 6 + n;
@@ -499,7 +422,8 @@ name_date(struct nr_years *y, struct nr_bytes b, size_t at, size_t n)
     y->given = true;
     y->month = m >= 1 && m <= 12;
     y->name_year = year;
-    y->name_days = days(year, y->month ? m : 1, d >= 1 && d <= 31 ? d : 15);
+    y->name_days = nr_days_from_civil(year, y->month ? m : 1,
+        d >= 1 && d <= 31 ? d : 15);
     return true;
 }
 

@@ -160,17 +160,16 @@ give_all(struct nr_watch *w, struct slot *s, struct numbers no,
     struct file *f = s->file;
     const struct nr_block *b = &s->block;
     enum nr_err err = NR_OK;
-    size_t at = 0;
+    const struct nr_logtext *t = &s->lines;
+    size_t next = 0;
 
     for (size_t i = 0; i < s->n_hits && !err;) {
         const struct spot_hit *k = &s->hits[i];
-        size_t end = k->line_at + k->line_n;
-        const uint8_t *lf = memchr(b->text.p + end, '\n', b->text.n - end);
         struct nr_record r;
 
-        nr_logfile_skip(f->log, nr_bytes_sub(b->text, at, k->line_at));
-        nr_logline_parse(f->log, nr_bytes_sub(b->text, k->line_at, end), &r);
-        at = lf ? (size_t)(lf - b->text.p) + 1 : b->text.n;
+        nr_logfile_skip(f->log, t, b->text, next, k->line);
+        nr_logline_parse(f->log, nr_logtext_line(t, b->text, k->line), &r);
+        next = (size_t)k->line + 1;
         if (k->line == 0 && b->continues)
             r = f->record;
         else if (b->goes_on)
@@ -183,10 +182,10 @@ give_all(struct nr_watch *w, struct slot *s, struct numbers no,
 
         nr_logline_parse(f->log, b->text, &r);
         f->record = without_views(&r);
-        at = b->text.n;
+        next = t->n;
     }
     if (!err)
-        nr_logfile_skip(f->log, nr_bytes_sub(b->text, at, b->text.n));
+        nr_logfile_skip(f->log, t, b->text, next, t->n);
     return err;
 }
 
@@ -224,11 +223,11 @@ deliver_block(struct nr_watch *w, struct slot *s, struct nr_diag *d)
     w->spots += s->spots;
     w->false_spots += s->false_spots;
     /* a long line is counted with its first piece, and done with its last */
-    w->lines += s->lines - (b->continues ? 1 : 0);
+    w->lines += s->lines.n - (b->continues ? 1 : 0);
     w->lines_out = w->lines;
     f->mid_line = b->goes_on;
     if (!b->goes_on) {
-        f->lines += s->lines;
+        f->lines += s->lines.n;
         f->at = b->at + b->text.n;
     }
     w->unsaved = true;

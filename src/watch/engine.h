@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/table.h"
 #include "input/input.h"
+#include "logline/logline.h"
 #include "watch/watch.h"
 
 #include <poll.h>
@@ -140,7 +141,8 @@ struct slot {
     char cursor[NR_WATCH_CURSOR_MAX]; /* of a feed; "": none */
     struct spot_hit *hits;            /* owned */
     size_t n_hits, cap_hits;
-    uint64_t lines, spots, false_spots;
+    struct nr_logtext lines; /* of the block */
+    uint64_t spots, false_spots;
 };
 
 /* What a worker needs for itself. */

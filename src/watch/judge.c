@@ -55,18 +55,6 @@ drop_torn(const struct nr_block *b, struct nr_tokens *t)
     t->n = n;
 }
 
-/* Octets of the line at the head of REST, without its end. */
-static uint32_t
-line_len(struct nr_bytes rest)
-{
-    const uint8_t *lf = rest.n ? memchr(rest.p, '\n', rest.n) : NULL;
-    size_t n = lf ? (size_t)(lf - rest.p) : rest.n;
-
-    if (n > 0 && rest.p[n - 1] == '\r')
-        n--;
-    return (uint32_t)n;
-}
-
 /* The matches of J, tokens of a part of the block that begins at AT with line
  * LINE, become hits. */
 static enum nr_err
@@ -77,8 +65,6 @@ take_matches(struct judge *j, struct slot *s, uint32_t at, uint32_t line,
         const struct nr_match *m = &j->matches.v[i];
         const struct nr_token *k = &j->tokens.v[m->token];
         uint32_t start = at + j->tokens.line_at[m->line];
-        const struct spot_hit *last = s->n_hits ? &s->hits[s->n_hits - 1]
-                                                : NULL;
         struct spot_hit *h;
 
         if (!nr_watch_room(&s->hits, &s->cap_hits, s->n_hits, sizeof(*h)))
@@ -89,9 +75,8 @@ take_matches(struct judge *j, struct slot *s, uint32_t at, uint32_t line,
             .at = at + k->at,
             .n = k->len,
             .indicator = m->indicator };
-        h->line_n = last && s->n_hits && h[-1].line_at == start
-            ? h[-1].line_n
-            : line_len(nr_bytes_sub(s->block.text, start, s->block.text.n));
+        h->line_n = (uint32_t)nr_logtext_line(&s->lines, s->block.text, h->line)
+                        .n;
         s->n_hits++;
     }
     return NR_OK;
@@ -138,40 +123,31 @@ choose_sieve(struct judge *j, struct list *l, struct nr_diag *d)
                   : nr_sieve_create(sets, n, options, j->cpu, &j->sieve, d);
 }
 
-/* The line around SPOT; *NEXT is behind its line feed. */
-static size_t
-line_start(struct nr_bytes text, size_t spot, size_t *next)
-{
-    const uint8_t *lf = spot ? memrchr(text.p, '\n', spot) : NULL;
-    const uint8_t *end = memchr(text.p + spot, '\n', text.n - spot);
-
-    *next = end ? (size_t)(end - text.p) + 1 : text.n;
-    return lf ? (size_t)(lf - text.p) + 1 : 0;
-}
-
 /* Only lines with spots are scanned. */
 static enum nr_err
 judge_spots(struct judge *j, struct slot *s, struct nr_diag *d)
 {
     struct nr_bytes text = s->block.text;
+    const struct nr_logtext *t = &s->lines;
     enum nr_err err = nr_sieve_run(j->sieve, text, &j->spots);
-    size_t done = 0, counted = 0, line = 0;
+    size_t done = 0;
 
     j->tokens.flags = s->list->scan;
     s->spots = j->spots.n;
     for (size_t i = 0; i < j->spots.n && !err; i++) {
-        size_t start, had = s->n_hits;
+        size_t line, had = s->n_hits;
+        uint32_t start;
 
         if (j->spots.v[i] < done)
             continue;
-        start = line_start(text, j->spots.v[i], &done);
-        line += nr_count_lines(nr_bytes_sub(text, counted, start), j->cpu);
-        counted = start;
+        line = nr_logtext_find(t, j->spots.v[i]);
+        start = t->line[line];
+        done = line + 1 < t->n ? t->line[line + 1] : text.n;
         err = nr_scan(nr_bytes_sub(text, start, done), &j->tokens);
         if (!err)
             err = nr_watchlist_match(s->list->w, &j->tokens, &j->matches);
         if (!err)
-            err = take_matches(j, s, (uint32_t)start, (uint32_t)line, d);
+            err = take_matches(j, s, start, (uint32_t)line, d);
         s->false_spots += s->n_hits == had;
     }
     return err ? nr_fail(d, err, 0, "watch: out of memory") : NR_OK;
@@ -181,16 +157,15 @@ enum nr_err
 nr_judge(const struct nr_watch *w, struct judge *j, struct slot *s,
     struct nr_diag *d)
 {
-    struct nr_bytes text = s->block.text;
     enum nr_err err = choose_sieve(j, s->list, d);
 
     (void)w;
     s->n_hits = 0;
     s->spots = s->false_spots = 0;
-    s->lines = nr_count_lines(text, j->cpu);
-    s->lines += text.n > 0 && text.p[text.n - 1] != '\n';
     if (err)
         return err;
+    if (nr_logtext_survey(&s->lines, s->block.text) != NR_OK)
+        return nr_fail(d, NR_ENOMEM, 0, "watch: out of memory");
     /* pieces of a long line do not begin where a line does */
     if (!j->sieve || s->block.continues || s->block.goes_on)
         return judge_all(j, s, d);

@@ -138,6 +138,7 @@ ring_free(struct nr_watch *w)
         nr_list_drop(w->ring[i].list);
         free(w->ring[i].buf);
         free(w->ring[i].hits);
+        nr_logtext_fini(&w->ring[i].lines);
     }
     free(w->ring);
     w->ring = NULL;
@@ -490,6 +491,7 @@ ring_make(struct nr_watch *w, struct nr_diag *d)
     w->ring = calloc(n, sizeof(*w->ring));
     for (size_t i = 0; w->ring && i < n; i++) {
         w->n_ring++;
+        nr_logtext_init(&w->ring[i].lines);
         w->ring[i].buf = malloc(nr_input_room(NR_WATCH_BLOCK));
         if (!w->ring[i].buf)
             return nr_fail(d, NR_ENOMEM, 0, "watch: out of memory");
