@@ -66,6 +66,9 @@ list_load(const struct cli *cli, const char *const *paths, size_t n,
     if (!err)
         err = nr_feed_load_list(paths, n, &conf, nr_env_now_s(&cli->env), &l->w,
             &st, d);
+    if (!err)
+        warn_of_judges(cli, paths[0], nr_watchlist_warn_version(l->w),
+            nr_warn_version(warn));
     nr_warn_destroy(warn);
     if (!err)
         err = spread(l, d);

@@ -88,8 +88,9 @@ parts_fit(const struct nr_wl_head *h)
             return false;
     return order_fits(h, each) &&
         h->first <= NR_WATCHLIST_MAX * NR_WATCHLIST_DELTAS &&
-        h->level <= NR_WATCHLIST_DELTAS && h->parts[NR_WL_SLOTS].n > 0 &&
-        h->parts[NR_WL_SLOTS].n <= UINT32_MAX && h->parts[NR_WL_FILTER].n > 0 &&
+        h->level <= NR_WATCHLIST_DELTAS && (h->level > 0 || h->first == 0) &&
+        h->parts[NR_WL_SLOTS].n > 0 && h->parts[NR_WL_SLOTS].n <= UINT32_MAX &&
+        h->parts[NR_WL_FILTER].n > 0 &&
         h->parts[NR_WL_FILTER].n <= UINT32_MAX && nets > 0 &&
         nets <= (uint64_t)1 << 18 && (nets & (nets - 1)) == 0;
 }
