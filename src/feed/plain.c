@@ -2,60 +2,108 @@
  * The lines of a list that are plain: "kind<TAB>value", or a value alone. They
  * become what nr_feed_take() makes of them, in a tenth of the time; all others
  * are left to it.
+ *
+ * Lines are read ahead, JOB_LINES at a time, and in a long text by a thread:
+ * what a line is depends on nothing that stands before it. They are taken in
+ * their order by who asks for them.
  */
 #include "feed/take.h"
 #include "observable/observable.h"
 
 #include "base/num.h"
 
-#define LINES_MIN ((size_t)4096)    /* lines for which room is made at once */
-#define SAMPLE    ((size_t)1 << 18) /* octets by which lines are counted */
-#define LINE_MIN  ((size_t)8)       /* octets of the shortest likely line */
+#include <pthread.h>
+#include <stdlib.h>
 
-void
-nr_feed_plain_init(struct nr_feed_plain *p, struct nr_feed *f)
-{
-    *p = (struct nr_feed_plain){ .f = f };
-}
+#define LINES_MIN  ((size_t)4096)    /* for which room is made at once */
+#define SAMPLE     ((size_t)1 << 18) /* octets by which lines are counted */
+#define LINE_MIN   ((size_t)8)       /* octets of the shortest likely line */
+#define JOB_LINES  ((size_t)2048)
+#define BESIDE_MIN ((size_t)2 << 20) /* octets for which a thread is worth it */
+#define NAMES      ((size_t)32)      /* names of columns remembered */
+#define COLUMN_MAX ((size_t)24)      /* octets of one */
+
+enum sort {
+    SORT_NONE, /* not a column that plain values stand in */
+    SORT_KIND,
+    SORT_ADDRESS, /* addresses and ranges of both families */
+    SORT_GUESS,
+};
+
+struct column {
+    size_t n; /* octets of NAME; 0: none yet */
+    uint8_t name[COLUMN_MAX];
+    enum sort sort;
+    enum nr_kind kind; /* of SORT_KIND */
+};
+
+/* Some lines, as they were read. */
+struct job {
+    struct nr_feed_line v[JOB_LINES];
+    uint8_t octets[JOB_LINES][NR_PLAIN_MAX]; /* of keys that are no text */
+    size_t n;
+};
+
+struct nr_feed_lines {
+    /* of who reads ahead */
+    struct nr_bytes in;
+    size_t at;
+    bool list;
+    const struct nr_warnlists *warn;
+    struct column columns[NAMES];
+    /* of who asks */
+    size_t job, next; /* the line to come */
+    bool has_job;
+    struct nr_feed *f;
+    uint32_t about; /* the builder's number of what is said of all values */
+    bool has_about;
+    struct nr_str reference; /* in ABOUT */
+    /* of both, under LOCK */
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool full[2], stop;
+    bool has_lock, beside; /* LOCK is there; THREAD is */
+    struct job jobs[2];
+};
 
 /* The kinds that a column of type T may hold: one, or two for addresses. */
 static bool
-sort_of(const struct nr_feed_type *t, enum nr_feed_plain_sort *sort,
-    enum nr_kind *kind)
+sort_of(const struct nr_feed_type *t, enum sort *sort, enum nr_kind *kind)
 {
     struct nr_str part = nr_str_of(t->parts[0] ? t->parts[0] : "?");
 
-    *sort = NR_FEED_PLAIN_NONE;
+    *sort = SORT_NONE;
     if (t->sort != NR_FEED_SORT_VALUE || strchr(t->name, '|'))
         return false;
     if (part.n == 0)
-        *sort = NR_FEED_PLAIN_GUESS;
+        *sort = SORT_GUESS;
     else if (nr_str_eq(part, NR_STR("ip")) || nr_str_eq(part, NR_STR("cidr")))
-        *sort = NR_FEED_PLAIN_ADDRESS;
+        *sort = SORT_ADDRESS;
     else if (nr_kind_from_name(part, kind))
-        *sort = NR_FEED_PLAIN_KIND;
-    return *sort != NR_FEED_PLAIN_NONE;
+        *sort = SORT_KIND;
+    return *sort != SORT_NONE;
 }
 
 /* The column named NAME, remembered. NULL: not one of ours. */
-static const struct nr_feed_plain_name *
-column_of(struct nr_feed_plain *p, struct nr_bytes name)
+static const struct column *
+column_of(struct nr_feed_lines *p, struct nr_bytes name)
 {
-    struct nr_feed_plain_name *s;
+    struct column *s;
 
     if (name.n == 0 || name.n > sizeof(s->name))
         return NULL;
-    s = &p->names[(name.p[0] * 7u + name.p[name.n - 1] + name.n * 5u) %
-        NR_FEED_PLAIN_NAMES];
+    s = &p->columns[(name.p[0] * 7u + name.p[name.n - 1] + name.n * 5u) %
+        NAMES];
     if (s->n != name.n || memcmp(s->name, name.p, name.n) != 0) {
         struct nr_str str;
 
-        *s = (struct nr_feed_plain_name){ .n = name.n };
+        *s = (struct column){ .n = name.n };
         memcpy(s->name, name.p, name.n);
         if (nr_str_from_utf8(name, &str))
             (void)sort_of(nr_feed_type(str), &s->sort, &s->kind);
     }
-    return s->sort == NR_FEED_PLAIN_NONE ? NULL : s;
+    return s->sort == SORT_NONE ? NULL : s;
 }
 
 /* "ip" and "cidr": four kinds, told apart by their octets. */
@@ -74,11 +122,11 @@ address(struct nr_bytes text, enum nr_kind *kind, uint8_t *buf,
 
 /* Kind and key of line L; false: it is not plain. */
 static bool
-read_line(struct nr_feed_plain *p, struct nr_bytes l, bool list,
+read_line(struct nr_feed_lines *p, struct nr_bytes l, bool list,
     enum nr_kind *kind, uint8_t *buf, struct nr_bytes *key)
 {
     const uint8_t *tab = memchr(l.p, '\t', l.n);
-    const struct nr_feed_plain_name *column;
+    const struct column *column;
     struct nr_bytes value;
 
     if (!tab)
@@ -94,16 +142,155 @@ read_line(struct nr_feed_plain *p, struct nr_bytes l, bool list,
     if (!column || value.n == 0)
         return false;
     *kind = column->kind;
-    if (column->sort == NR_FEED_PLAIN_KIND)
+    if (column->sort == SORT_KIND)
         return nr_canon_plain(*kind, value, buf, key);
-    return column->sort == NR_FEED_PLAIN_GUESS
+    return column->sort == SORT_GUESS
         ? nr_canon_plain_guess(value, kind, buf, key)
         : address(value, kind, buf, key);
 }
 
+/* The next line of the text, without its line feed. False: there is none. */
+static bool
+cut_line(struct nr_feed_lines *p, struct nr_feed_line *l)
+{
+    const uint8_t *from = p->in.p + p->at, *end;
+    size_t n = p->in.n - p->at;
+
+    if (n == 0)
+        return false;
+    end = memchr(from, '\n', n);
+    l->at = p->at;
+    p->at += end ? (size_t)(end - from) + 1 : n;
+    l->text = (struct nr_bytes){ from, end ? (size_t)(end - from) : n };
+    return true;
+}
+
+static void
+read_job(struct nr_feed_lines *p, struct job *j)
+{
+    struct nr_warn_hit hit;
+
+    for (j->n = 0; j->n < JOB_LINES && cut_line(p, &j->v[j->n]); j->n++) {
+        struct nr_feed_line *l = &j->v[j->n];
+        struct nr_bytes text = l->text;
+
+        if (text.n > 0 && text.p[text.n - 1] == '\r')
+            text.n--;
+        l->plain = text.n > 0 &&
+            read_line(p, text, p->list, &l->kind, j->octets[j->n], &l->key) &&
+            !nr_warn_check(p->warn, l->kind, l->key, &hit);
+    }
+}
+
+static void *
+read_ahead(void *arg)
+{
+    struct nr_feed_lines *p = arg;
+    bool more = true;
+
+    for (size_t k = 0; more; k ^= 1) {
+        (void)pthread_mutex_lock(&p->lock);
+        while (p->full[k] && !p->stop)
+            (void)pthread_cond_wait(&p->changed, &p->lock);
+        more = !p->stop;
+        (void)pthread_mutex_unlock(&p->lock);
+        if (!more)
+            break;
+        read_job(p, &p->jobs[k]);
+        more = p->jobs[k].n > 0; /* an empty one is the last */
+        (void)pthread_mutex_lock(&p->lock);
+        p->full[k] = true;
+        (void)pthread_cond_signal(&p->changed);
+        (void)pthread_mutex_unlock(&p->lock);
+    }
+    return NULL;
+}
+
+/* A job is done with (if there was one); the next one. */
+static void
+next_job(struct nr_feed_lines *p)
+{
+    size_t k = p->has_job ? p->job ^ 1 : 0;
+
+    if (p->beside) {
+        (void)pthread_mutex_lock(&p->lock);
+        if (p->has_job) {
+            p->full[p->job] = false;
+            (void)pthread_cond_signal(&p->changed);
+        }
+        while (!p->full[k])
+            (void)pthread_cond_wait(&p->changed, &p->lock);
+        (void)pthread_mutex_unlock(&p->lock);
+    } else {
+        read_job(p, &p->jobs[k]);
+    }
+    p->job = k;
+    p->has_job = true;
+    p->next = 0;
+}
+
+const struct nr_feed_line *
+nr_feed_lines_next(struct nr_feed_lines *p)
+{
+    struct job *j = &p->jobs[p->job];
+
+    if (!p->has_job || (j->n > 0 && p->next == j->n))
+        next_job(p);
+    j = &p->jobs[p->job];
+    return p->next < j->n ? &j->v[p->next++] : NULL;
+}
+
+struct nr_feed_lines *
+nr_feed_lines_create(struct nr_feed *f, struct nr_bytes in, bool list)
+{
+    struct nr_feed_lines *p = malloc(sizeof(*p)); /* large, little is used */
+
+    if (!p)
+        return NULL;
+    memset(p, 0, offsetof(struct nr_feed_lines, jobs));
+    p->f = f;
+    p->in = in;
+    p->list = list;
+    p->warn = f->conf.warn;
+    if (in.n < BESIDE_MIN)
+        return p;
+    if (pthread_mutex_init(&p->lock, NULL) != 0) {
+        free(p);
+        return NULL;
+    }
+    if (pthread_cond_init(&p->changed, NULL) != 0) {
+        (void)pthread_mutex_destroy(&p->lock);
+        free(p);
+        return NULL;
+    }
+    p->has_lock = true;
+    /* Where no thread is to be had, who asks reads. */
+    p->beside = pthread_create(&p->thread, NULL, read_ahead, p) == 0;
+    return p;
+}
+
+void
+nr_feed_lines_destroy(struct nr_feed_lines *p)
+{
+    if (!p)
+        return;
+    if (p->beside) {
+        (void)pthread_mutex_lock(&p->lock);
+        p->stop = true;
+        (void)pthread_cond_signal(&p->changed);
+        (void)pthread_mutex_unlock(&p->lock);
+        (void)pthread_join(p->thread, NULL);
+    }
+    if (p->has_lock) {
+        (void)pthread_cond_destroy(&p->changed);
+        (void)pthread_mutex_destroy(&p->lock);
+    }
+    free(p);
+}
+
 /* What is said of all values under REFERENCE. */
 static enum nr_err
-say(struct nr_feed_plain *p, struct nr_str reference, struct nr_diag *d)
+say(struct nr_feed_lines *p, struct nr_str reference, struct nr_diag *d)
 {
     struct nr_indicator i = nr_indicator_of(NR_KIND_DOMAIN,
         (struct nr_bytes){ 0 });
@@ -118,35 +305,23 @@ say(struct nr_feed_plain *p, struct nr_str reference, struct nr_diag *d)
 }
 
 enum nr_err
-nr_feed_plain_line(struct nr_feed_plain *p, struct nr_bytes l, bool list,
-    struct nr_str reference, bool *taken, struct nr_diag *d)
+nr_feed_lines_take(struct nr_feed_lines *p, const struct nr_feed_line *l,
+    struct nr_str reference, struct nr_diag *d)
 {
-    uint8_t buf[NR_PLAIN_MAX];
-    struct nr_warn_hit hit;
-    struct nr_bytes key;
-    enum nr_kind kind;
     enum nr_err err = NR_OK;
 
-    *taken = false;
-    if (l.n > 0 && l.p[l.n - 1] == '\r')
-        l.n--;
-    if (l.n == 0 || !read_line(p, l, list, &kind, buf, &key))
-        return NR_OK;
-    if (p->f->conf.warn && nr_warn_check(p->f->conf.warn, kind, key, &hit))
-        return NR_OK;
     if (!p->has_about || p->reference.p != reference.p ||
         p->reference.n != reference.n)
         err = say(p, reference, d);
     if (err)
         return err;
-    *taken = true;
     p->f->stats.values++;
     p->f->stats.taken++;
-    return nr_watchlist_add_key(p->f->builder, kind, key, p->about, d);
+    return nr_watchlist_add_key(p->f->builder, l->kind, l->key, p->about, d);
 }
 
 enum nr_err
-nr_feed_plain_reserve(struct nr_feed *f, struct nr_bytes in, struct nr_diag *d)
+nr_feed_lines_reserve(struct nr_feed *f, struct nr_bytes in, struct nr_diag *d)
 {
     struct nr_bytes head = nr_bytes_sub(in, 0, nr_min(in.n, SAMPLE));
     size_t lines = nr_count_lines(head, 0);

@@ -82,43 +82,35 @@ void nr_feed_mark(struct nr_indicator *i, struct nr_str tag);
 /* A date in any of the forms that lists use; NR_TIME_NONE: none of them. */
 int64_t nr_feed_date(struct nr_str in);
 
-/* --- plain.c: the lines of long lists --- */
+/* --- plain.c: the lines of a text, those of long lists by the short way --- */
 
-#define NR_FEED_PLAIN_NAMES ((size_t)32) /* names of columns remembered */
-
-enum nr_feed_plain_sort {
-    NR_FEED_PLAIN_NONE, /* not a column that plain values stand in */
-    NR_FEED_PLAIN_KIND,
-    NR_FEED_PLAIN_ADDRESS, /* addresses and ranges of both families */
-    NR_FEED_PLAIN_GUESS,
+struct nr_feed_line {
+    struct nr_bytes text; /* without line feed */
+    size_t at;            /* where it begins */
+    bool plain;           /* KIND and KEY say all of it; no warninglist spoke */
+    enum nr_kind kind;
+    struct nr_bytes key; /* until the next line is asked for */
 };
 
-struct nr_feed_plain_name {
-    size_t n; /* octets of NAME; 0: none yet */
-    uint8_t name[24];
-    enum nr_feed_plain_sort sort;
-    enum nr_kind kind; /* of NR_FEED_PLAIN_KIND */
-};
+struct nr_feed_lines;
 
-struct nr_feed_plain {
-    struct nr_feed *f;
-    struct nr_feed_plain_name names[NR_FEED_PLAIN_NAMES];
-    uint32_t about; /* the builder's number of what is said of all values */
-    bool has_about;
-    struct nr_str reference; /* in ABOUT */
-};
+/* The lines of IN; LIST: values may stand alone on one. Both stay in place. A
+ * long text is read ahead by a thread. NULL: out of memory. */
+struct nr_feed_lines *nr_feed_lines_create(struct nr_feed *f,
+    struct nr_bytes in, bool list) NR_MUST_USE;
+void nr_feed_lines_destroy(struct nr_feed_lines *p); /* NULL is allowed */
 
-void nr_feed_plain_init(struct nr_feed_plain *p, struct nr_feed *f);
+/* The next one; NULL: there is none. */
+const struct nr_feed_line *nr_feed_lines_next(struct nr_feed_lines *p);
 
-/* Take line L (without line feed) if it is plain; LIST: values may stand alone
- * on a line. *TAKEN false: nothing was done. The builder is to be flushed in
- * the end. NR_ENOMEM, NR_ELIMIT. */
-enum nr_err nr_feed_plain_line(struct nr_feed_plain *p, struct nr_bytes l,
-    bool list, struct nr_str reference, bool *taken,
+/* Take a plain line. The builder is to be flushed in the end. NR_ENOMEM,
+ * NR_ELIMIT. */
+enum nr_err nr_feed_lines_take(struct nr_feed_lines *p,
+    const struct nr_feed_line *l, struct nr_str reference,
     struct nr_diag *d) NR_MUST_USE;
 
 /* Make room for the lines of IN. NR_ENOMEM, NR_ELIMIT. */
-enum nr_err nr_feed_plain_reserve(struct nr_feed *f, struct nr_bytes in,
+enum nr_err nr_feed_lines_reserve(struct nr_feed *f, struct nr_bytes in,
     struct nr_diag *d) NR_MUST_USE;
 
 /* Parsers. IN is UTF-8 or nearly so. */

@@ -22,20 +22,7 @@ struct page {
     bool list;  /* one value a line */
     uint64_t line;
     size_t at;
-    struct nr_feed_plain plain;
 };
-
-/* Without its line feed. */
-static struct nr_bytes
-whole_line(struct nr_bytes in, size_t *at)
-{
-    const uint8_t *p = in.p + *at;
-    const uint8_t *end = memchr(p, '\n', in.n - *at);
-    size_t n = end ? (size_t)(end - p) : in.n - *at;
-
-    *at += n + (end != NULL);
-    return (struct nr_bytes){ p, n };
-}
 
 static struct nr_bytes
 trimmed(struct nr_bytes l)
@@ -50,7 +37,12 @@ trimmed(struct nr_bytes l)
 static struct nr_bytes
 next_line(struct nr_bytes in, size_t *at)
 {
-    return trimmed(whole_line(in, at));
+    const uint8_t *p = in.p + *at;
+    const uint8_t *end = memchr(p, '\n', in.n - *at);
+    size_t n = end ? (size_t)(end - p) : in.n - *at;
+
+    *at += n + (end != NULL);
+    return trimmed((struct nr_bytes){ p, n });
 }
 
 static bool
@@ -299,24 +291,6 @@ take_line(struct page *g, struct nr_bytes l)
     return g->list ? take_listed(g, l) : take_words(g, l);
 }
 
-/* Under several references a value is taken several times. */
-static enum nr_err
-take_plain(struct page *g, struct nr_bytes l, bool *taken)
-{
-    struct nr_str reference = { "", 0 };
-    enum nr_err err;
-
-    *taken = false;
-    if (g->n_references > 1)
-        return NR_OK;
-    if (g->n_references)
-        reference = g->references[0];
-    err = nr_feed_plain_line(&g->plain, l, g->list, reference, taken, g->d);
-    if (*taken)
-        g->fresh = false;
-    return err;
-}
-
 /* Most lines begin with a value, or are pairs. */
 static bool
 is_list(struct nr_feed *f, struct nr_bytes in)
@@ -344,20 +318,26 @@ enum nr_err
 nr_feed_text(struct nr_feed *f, struct nr_bytes in, struct nr_diag *d)
 {
     struct page g = { .f = f, .d = d, .list = is_list(f, in) };
-    enum nr_err err = nr_feed_plain_reserve(f, in, d), flushed;
+    struct nr_feed_lines *lines = nr_feed_lines_create(f, in, g.list);
+    const struct nr_feed_line *l;
+    enum nr_err err, flushed;
 
-    nr_feed_plain_init(&g.plain, f);
-    for (size_t at = 0; at < in.n && !err;) {
-        struct nr_bytes l;
-        bool taken;
-
-        g.at = at;
+    if (!lines)
+        return nr_fail(d, NR_ENOMEM, 0, "feed: out of memory");
+    err = nr_feed_lines_reserve(f, in, d);
+    while (!err && (l = nr_feed_lines_next(lines)) != NULL) {
+        g.at = l->at;
         g.line++;
-        l = whole_line(in, &at);
-        err = take_plain(&g, l, &taken);
-        if (!err && !taken)
-            err = take_line(&g, trimmed(l));
+        /* under several references a value is taken several times */
+        if (!l->plain || g.n_references > 1) {
+            err = take_line(&g, trimmed(l->text));
+            continue;
+        }
+        err = nr_feed_lines_take(lines, l,
+            g.n_references ? g.references[0] : NR_STR(""), d);
+        g.fresh = false;
     }
     flushed = nr_watchlist_flush(f->builder, err ? NULL : d);
+    nr_feed_lines_destroy(lines);
     return err ? err : flushed;
 }

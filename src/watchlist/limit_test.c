@@ -1,4 +1,4 @@
-/* NR_WATCHLIST_MAX: nothing takes, writes nor opens more. */
+/* NR_WATCHLIST_MAX: nothing takes, writes nor opens more; a base starts at 0. */
 #include "base/test.h"
 
 #include "base/file.h"
@@ -162,6 +162,31 @@ test_opening(void **state)
     assert_int_equal(close(fd), 0);
 }
 
+/* The first indicator of a base is number 0. */
+static void
+test_first(void **state)
+{
+    struct nr_watchlist_builder *b = full();
+    static const struct nr_wl_base base = { 0 };
+    struct nr_watchlist *w = NULL;
+    struct nr_wl_head h;
+    struct nr_buf file;
+
+    (void)state;
+    nr_buf_init(&file, (size_t)1 << 24);
+    assert_int_equal(nr_wl_encode(b, &base, 0, &file, NULL), NR_OK);
+    assert_int_equal(nr_watchlist_decode(nr_buf_bytes(&file), &w, NULL), NR_OK);
+    nr_watchlist_close(w);
+    memcpy(&h, file.p, sizeof(h));
+    h.first = 1;
+    h.checksum = nr_wl_checksum(&h);
+    memcpy(file.p, &h, sizeof(h));
+    assert_int_equal(nr_watchlist_decode(nr_buf_bytes(&file), &w, NULL),
+        NR_EDAMAGED);
+    nr_buf_fini(&file);
+    nr_watchlist_builder_destroy(b);
+}
+
 int
 main(void)
 {
@@ -169,6 +194,7 @@ main(void)
         NR_TEST(test_adding),
         NR_TEST(test_changing),
         NR_TEST(test_opening),
+        NR_TEST(test_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

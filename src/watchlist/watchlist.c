@@ -206,7 +206,8 @@ bool
 nr_wl_sound_entry(const struct nr_wl_layer *l, size_t i, struct nr_wl_entry *e,
     struct nr_bytes *key)
 {
-    return nr_wl_is_whole(l, &l->entries[i], sizeof(l->entries[i])) &&
+    return i < l->n &&
+        nr_wl_is_whole(l, &l->entries[i], sizeof(l->entries[i])) &&
         nr_wl_entry(l, i, e, key) && nr_wl_is_whole(l, key->p, key->n) &&
         nr_key_is_sound(e->kind, *key);
 }
