@@ -203,7 +203,8 @@ struct nr_watch {
     uint64_t read_seq, give_seq; /* under ring_lock */
     bool read_end;
     bool giver_sleeps;
-    int done_fd; /* eventfd: the next slot is done */
+    atomic_bool reader_waits; /* for input: nothing is there to be read */
+    int done_fd;              /* eventfd: the next slot is done */
 
     /* delivering */
     uint64_t lines;

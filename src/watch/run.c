@@ -17,7 +17,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#define RING_PER_THREAD 4u
+#define RING_PER_THREAD 6u
 #define SMALL           ((uint64_t)4 << 20) /* octets that one thread reads */
 #define IDLE_MS         1000
 #define SAVE_US         (NR_WATCH_SAVE_S * NR_US_PER_S)
@@ -288,13 +288,38 @@ free_slot(struct nr_watch *w)
     return &w->ring[w->read_seq % w->n_ring];
 }
 
+/* Is it time for the giver? A switch of threads costs as much as a tenth of
+ * the sieving of a block, so while blocks come without waiting it is woken for
+ * many at once. (It wakes up by itself after NR_WATCH_TICK_MS.) */
+static bool
+worth_waking(const struct nr_watch *w, const struct slot *s)
+{
+    if (s->kind != SLOT_BLOCK || !s->file->regular || w->reader_waits)
+        return w->ring[w->give_seq % w->n_ring].done;
+    return w->read_seq - w->give_seq > w->n_ring / 2 &&
+        w->ring[w->give_seq % w->n_ring].done;
+}
+
 static void
 finish(struct nr_watch *w, struct slot *s)
 {
     (void)pthread_mutex_lock(&w->ring_lock);
     s->done = true;
-    if (s == &w->ring[w->give_seq % w->n_ring])
+    if (worth_waking(w, s))
         wake_giver(w);
+    (void)pthread_mutex_unlock(&w->ring_lock);
+}
+
+static void
+wait_input(struct nr_watch *w)
+{
+    (void)pthread_mutex_lock(&w->ring_lock);
+    w->reader_waits = true;
+    wake_giver(w);
+    (void)pthread_mutex_unlock(&w->ring_lock);
+    nr_read_wait(w);
+    (void)pthread_mutex_lock(&w->ring_lock);
+    w->reader_waits = false;
     (void)pthread_mutex_unlock(&w->ring_lock);
 }
 
@@ -312,7 +337,7 @@ read_one(struct nr_watch *w, struct slot **out)
     while (!w->read_end && !w->ended && !got && !err) {
         err = nr_read(w, s, &got, &s->why);
         if (!err && !got && !w->ended)
-            nr_read_wait(w);
+            wait_input(w);
     }
     if (err) {
         s->kind = SLOT_FATAL;
@@ -425,7 +450,7 @@ sleep_on(struct nr_watch *w, struct nr_diag *d)
     struct pollfd p[2] = { { .fd = w->done_fd, .events = POLLIN },
         { .fd = w->conf.wake_fd, .events = POLLIN } };
     uint64_t drop;
-    bool soon = w->conf.state && w->unsaved;
+    bool soon = !w->reader_waits || (w->conf.state && w->unsaved);
     int r = poll(p, 2, soon ? NR_WATCH_TICK_MS : IDLE_MS);
 
     if (r < 0 && errno != EINTR)
