@@ -44,10 +44,10 @@ struct nr_warn_entry {
 
 struct nr_warn_filter {
     /* two bits in one word for each: names, names that hold for all below them,
-     * short and long grams, IPv6 ranges */
+     * short and long grams, ranges */
     uint64_t whole[NR_WARN_WORDS], below[NR_WARN_WORDS];
     uint64_t grams[2][NR_WARN_WORDS];
-    uint64_t nets6[NR_WARN_WORDS];
+    uint64_t ranges[NR_WARN_WORDS];
     uint64_t nets[1 << 18]; /* a bit for each /24 of IPv4 */
     bool ends[256];         /* the last octet of a name */
     /* bit 1 << kind: one of them judges it */

@@ -83,14 +83,22 @@ nr_warn_mark_gram(struct nr_warnlists *w, const struct nr_warn_entry *e)
     w->filter->gram_kinds[longer] |= e->list->kinds;
 }
 
+/* Of a range of LEN bits; P has 4 or 16 octets, zeros behind the bits. */
 static inline uint64_t
-net6_hash(const uint8_t *p, size_t len)
+range_hash(const uint8_t *p, size_t octets, size_t len)
 {
-    uint64_t a, b;
+    uint64_t a = 0, b = 0;
 
-    memcpy(&a, p, sizeof(a));
-    memcpy(&b, p + 8, sizeof(b));
-    a = (a ^ len) * NAME_PRIME;
+    if (octets == 16) {
+        memcpy(&a, p, sizeof(a));
+        memcpy(&b, p + 8, sizeof(b));
+    } else {
+        uint32_t v;
+
+        memcpy(&v, p, sizeof(v));
+        b = v;
+    }
+    a = (a ^ len ^ octets << 8) * NAME_PRIME;
     b = (a ^ a >> 32 ^ b) * NAME_PRIME;
     return (b ^ b >> 32) * NAME_PRIME;
 }
@@ -106,11 +114,9 @@ nr_warn_mark_net(struct nr_warnlists *w, struct nr_bytes net)
 {
     uint32_t at = net24(net), n = 1;
 
-    if (net.n == 17) {
-        uint64_t h = net6_hash(net.p, net.p[16]);
+    uint64_t h = range_hash(net.p, net.n - 1, net.p[net.n - 1]);
 
-        w->filter->nets6[bit_word(h)] |= bits_of(h);
-    }
+    w->filter->ranges[bit_word(h)] |= bits_of(h);
     if (net.n != 5)
         return;
     if (net.p[4] < 24)
@@ -160,8 +166,8 @@ ask_nets(const struct question *q, const struct nr_table *t, const bool *has4,
     for (size_t len = octets * 8;; len--) {
         key[octets] = (uint8_t)len;
         if (len <= net.p[octets] && has[len] &&
-            (octets == 4 || !q ||
-                may_be(q->w->filter->nets6, net6_hash(key, len)))) {
+            (!q ||
+                may_be(q->w->filter->ranges, range_hash(key, octets, len)))) {
             struct nr_bytes k = { key, net.n };
 
             if (!q && nr_table_get(t, k))
