@@ -87,7 +87,7 @@ add_line(struct list *l, struct nr_str line)
         return;
     /* The place is an offset until all are there. */
     l->v[l->n] = (struct nr_sieve_item){ { NULL, l->keys.n - at },
-        (uint32_t)kind, (uint32_t)l->n };
+        (uint32_t)kind, (uint32_t)l->n, 0 };
     l->count[kind]++;
     l->n++;
 }

@@ -84,7 +84,7 @@ add_line(struct try_list *l, struct nr_str line)
         l->v = must(realloc(l->v, l->cap * sizeof(*l->v)));
     }
     l->v[l->n] = (struct nr_sieve_item){ { NULL, key.n }, (uint32_t)kind,
-        (uint32_t)l->n };
+        (uint32_t)l->n, 0 };
     l->count[kind]++;
     l->n++;
 }
