@@ -11,8 +11,8 @@
 #include "observable/observable.h"
 
 #include "base/num.h"
+#include "base/thread.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #define LINES_MIN  ((size_t)4096)    /* for which room is made at once */
@@ -265,7 +265,7 @@ nr_feed_lines_create(struct nr_feed *f, struct nr_bytes in, bool list)
     }
     p->has_lock = true;
     /* Where no thread is to be had, who asks reads. */
-    p->beside = pthread_create(&p->thread, NULL, read_ahead, p) == 0;
+    p->beside = nr_thread_start(&p->thread, read_ahead, p);
     return p;
 }
 

@@ -8,9 +8,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "base/thread.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,8 +298,7 @@ make(void *arg)
 static void
 making_start(struct making *m)
 {
-    m->beside = m->b->n >= BESIDE_MIN &&
-        pthread_create(&m->thread, NULL, make, m) == 0;
+    m->beside = m->b->n >= BESIDE_MIN && nr_thread_start(&m->thread, make, m);
     if (!m->beside)
         (void)make(m);
 }
