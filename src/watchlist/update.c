@@ -25,6 +25,8 @@ struct change {
     uint32_t *dead; /* owned; numbers below LIMIT that go */
     size_t n_dead, cap_dead;
     uint32_t *carried[NR_WL_LAYERS]; /* owned; a layer's about -> one of TO */
+    const char *path;
+    int64_t created_s;
     struct nr_watchlist_change done;
     struct nr_diag *d;
 };
@@ -293,7 +295,7 @@ touch(const char *path)
 
 /* The new layer as a file; those that it replaces are removed. */
 static enum nr_err
-publish(struct change *c, const char *path, int64_t created_s)
+publish(struct change *c)
 {
     const struct nr_wl_layer *top = &c->w->layers[c->keep ? c->keep - 1 : 0];
     struct nr_wl_base base = { 0 };
@@ -301,19 +303,19 @@ publish(struct change *c, const char *path, int64_t created_s)
     enum nr_err err;
 
     if (c->keep == 0)
-        return nr_wl_write_base(c->to, path, true, created_s, c->d);
+        return nr_wl_write_base(c->to, c->path, true, c->created_s, c->d);
     if (c->n_dead > 0)
         qsort(c->dead, c->n_dead, sizeof(*c->dead), by_number);
     base = (struct nr_wl_base){ (uint32_t)c->keep, top->head->checksum,
         c->limit, c->dead, c->n_dead };
-    err = nr_wl_delta_path(path, c->keep, delta, c->d);
+    err = nr_wl_delta_path(c->path, c->keep, delta, c->d);
     if (err == NR_OK)
-        err = nr_wl_write(c->to, &base, delta, true, created_s, c->d);
+        err = nr_wl_write(c->to, &base, delta, true, c->created_s, c->d);
     for (size_t i = c->keep + 1; err == NR_OK && i <= NR_WATCHLIST_DELTAS; i++)
-        if (nr_wl_delta_path(path, i, delta, NULL) == NR_OK)
+        if (nr_wl_delta_path(c->path, i, delta, NULL) == NR_OK)
             (void)unlink(delta); /* ignored if it stays */
     if (err == NR_OK)
-        touch(path);
+        touch(c->path);
     return err;
 }
 
@@ -349,56 +351,78 @@ judged(const struct change *c, const struct nr_watchlist_builder *b)
                                     : b->warned;
 }
 
-/* A layer above KEEP of those of W, with B's changes (NULL: none). *FITS: its
- * values found places under the key of the base. */
+/* All that the new layer holds, and the numbers of it. */
 static enum nr_err
-make_layer(const struct nr_watchlist *w, const struct nr_watchlist_builder *b,
-    size_t keep, const uint64_t key[2], const char *path, int64_t created_s,
-    struct nr_watchlist_change *out, bool *fits, struct nr_diag *d)
+gather(struct change *c, const struct nr_watchlist_builder *b)
 {
-    struct change c = { .w = w, .keep = keep, .d = d };
-    size_t max = b ? b->max : NR_WATCHLIST_MAX;
+    const struct nr_watchlist *w = c->w;
     enum nr_err err = NR_OK;
 
-    *fits = true;
-    c.limit = keep < w->n_layers ? w->layers[keep].first : w->n_all;
-    c.to = nr_watchlist_builder_create(
-        keep > 0 ? w->layers[0].head->key.k : key);
-    if (!c.to)
-        return no_memory(d);
-    nr_watchlist_judged_by(c.to, judged(&c, b));
-    if (keep == 0)
-        err = nr_watchlist_reserve(c.to, nr_watchlist_count(w), d);
+    if (c->keep == 0)
+        err = nr_watchlist_reserve(c->to, nr_watchlist_count(w), c->d);
     if (err == NR_OK)
-        err = gather_old(&c);
+        err = gather_old(c);
     if (err == NR_OK && b)
-        err = gather_new(&c, b);
-    if (err == NR_OK && nr_watchlist_count(w) + c.done.added > max)
-        err = nr_fail_name(d, NR_ELIMIT, nr_wl_too_many, path);
-    c.done.base_n = keep > 0 ? w->layers[0].n : c.to->n;
-    c.done.deltas = keep;
-    c.done.delta_n = keep > 0
-        ? c.limit - w->layers[0].n + nr_watchlist_builder_count(c.to)
+        err = gather_new(c, b);
+    if (err == NR_OK &&
+        nr_watchlist_count(w) + c->done.added > NR_WATCHLIST_MAX)
+        err = nr_fail_name(c->d, NR_ELIMIT,
+            "watchlist: more than 50000000 indicators", c->path);
+    c->done.base_n = c->keep > 0 ? w->layers[0].n : c->to->n;
+    c->done.deltas = c->keep;
+    c->done.delta_n = c->keep > 0
+        ? c->limit - w->layers[0].n + nr_watchlist_builder_count(c->to)
         : 0;
-    if (err == NR_OK && keep > 0)
-        *fits = same_key(c.to, w);
-    if (err == NR_OK && *fits && (c.to->n > 0 || c.n_dead > 0 || keep == 0)) {
-        struct nr_diag why = { 0 };
+    return err;
+}
 
-        c.d = &why;
-        err = publish(&c, path, created_s);
-        *fits = keep == 0 || (err != NR_ELIMIT && same_key(c.to, w));
-        if (!*fits)
-            err = NR_OK;
-        else if (err != NR_OK && d)
-            *d = why;
-    } else if (*fits) {
-        c.done.deltas = w->n_layers - 1; /* nothing to be done */
-        c.done.delta_n = w->n_all - w->layers[0].n;
+/* Publish what was gathered, unless it is nothing. *FITS: its values found
+ * places under the key of the base. */
+static enum nr_err
+finish(struct change *c, bool *fits)
+{
+    struct nr_diag *d = c->d, why = { 0 };
+    enum nr_err err;
+
+    *fits = c->keep == 0 || same_key(c->to, c->w);
+    if (!*fits)
+        return NR_OK;
+    if (c->keep > 0 && c->to->n == 0 && c->n_dead == 0) {
+        c->done.deltas = c->w->n_layers - 1;
+        c->done.delta_n = c->w->n_all - c->w->layers[0].n;
+        return NR_OK;
     }
+    c->d = &why;
+    err = publish(c);
+    c->d = d;
+    *fits = c->keep == 0 || (err != NR_ELIMIT && same_key(c->to, c->w));
+    if (!*fits)
+        return NR_OK;
+    if (err != NR_OK && d)
+        *d = why;
+    return err;
+}
+
+/* A layer above c->keep of those of c->w, with B's changes (NULL: none), under
+ * KEY if it is a base. FITS: see finish(). */
+static enum nr_err
+make_layer(struct change *c, const struct nr_watchlist_builder *b,
+    const uint64_t key[2], bool *fits)
+{
+    const struct nr_watchlist *w = c->w;
+    enum nr_err err;
+
+    *fits = true;
+    c->limit = c->keep < w->n_layers ? w->layers[c->keep].first : w->n_all;
+    c->to = nr_watchlist_builder_create(
+        c->keep > 0 ? w->layers[0].head->key.k : key);
+    if (!c->to)
+        return no_memory(c->d);
+    nr_watchlist_judged_by(c->to, judged(c, b));
+    err = gather(c, b);
     if (err == NR_OK)
-        *out = c.done;
-    change_fini(&c);
+        err = finish(c, fits);
+    change_fini(c);
     return err;
 }
 
@@ -406,7 +430,8 @@ enum nr_err
 nr_watchlist_update(const char *path, struct nr_watchlist_builder *b,
     int64_t created_s, struct nr_watchlist_change *out, struct nr_diag *d)
 {
-    struct nr_watchlist_change done = { 0 };
+    struct change c = { .path = path, .created_s = created_s, .d = d };
+    struct change anew = c;
     struct nr_watchlist *w = NULL;
     bool fits = true;
     int fd = -1;
@@ -422,14 +447,15 @@ nr_watchlist_update(const char *path, struct nr_watchlist_builder *b,
         err = nr_watchlist_open(path, &w, d);
     if (err == NR_OK)
         err = nr_watchlist_flush(b, d);
-    if (err == NR_OK)
-        err = make_layer(w, b,
-            w->n_layers > NR_WATCHLIST_DELTAS ? 1 : w->n_layers, b->key.k, path,
-            created_s, &done, &fits, d);
+    c.w = anew.w = w;
+    if (err == NR_OK) {
+        c.keep = w->n_layers > NR_WATCHLIST_DELTAS ? 1 : w->n_layers;
+        err = make_layer(&c, b, b->key.k, &fits);
+    }
     if (err == NR_OK && !fits) /* someone knows the key: another one */
-        err = make_layer(w, b, 0, b->key.k, path, created_s, &done, &fits, d);
+        err = make_layer(&anew, b, b->key.k, &(bool){ true });
     if (err == NR_OK && out)
-        *out = done;
+        *out = fits ? c.done : anew.done;
     nr_watchlist_close(w);
     if (fd >= 0)
         (void)close(fd);
@@ -440,7 +466,7 @@ enum nr_err
 nr_watchlist_merge(const char *path, const uint64_t key[2], int64_t created_s,
     struct nr_diag *d)
 {
-    struct nr_watchlist_change done;
+    struct change c = { .path = path, .created_s = created_s, .d = d };
     struct nr_watchlist *w = NULL;
     bool fits;
     int fd = -1;
@@ -455,8 +481,9 @@ nr_watchlist_merge(const char *path, const uint64_t key[2], int64_t created_s,
     err = nr_wl_lock(path, true, &fd, d);
     if (err == NR_OK)
         err = nr_watchlist_open(path, &w, d);
+    c.w = w;
     if (err == NR_OK && w->n_layers > 1)
-        err = make_layer(w, NULL, 0, key, path, created_s, &done, &fits, d);
+        err = make_layer(&c, NULL, key, &fits);
     nr_watchlist_close(w);
     if (fd >= 0)
         (void)close(fd);
