@@ -356,6 +356,7 @@ static enum nr_err
 gather(struct change *c, const struct nr_watchlist_builder *b)
 {
     const struct nr_watchlist *w = c->w;
+    size_t max = b ? b->max : NR_WATCHLIST_MAX;
     enum nr_err err = NR_OK;
 
     if (c->keep == 0)
@@ -364,10 +365,8 @@ gather(struct change *c, const struct nr_watchlist_builder *b)
         err = gather_old(c);
     if (err == NR_OK && b)
         err = gather_new(c, b);
-    if (err == NR_OK &&
-        nr_watchlist_count(w) + c->done.added > NR_WATCHLIST_MAX)
-        err = nr_fail_name(c->d, NR_ELIMIT,
-            "watchlist: more than 50000000 indicators", c->path);
+    if (err == NR_OK && nr_watchlist_count(w) + c->done.added > max)
+        err = nr_fail_name(c->d, NR_ELIMIT, nr_wl_too_many, c->path);
     c->done.base_n = c->keep > 0 ? w->layers[0].n : c->to->n;
     c->done.deltas = c->keep;
     c->done.delta_n = c->keep > 0
