@@ -14,10 +14,11 @@ NOROSHI = BUILD / "cmd/noroshi"
 KILLS = int(os.environ.get("KILLS", "16"))  # rounds of one test
 
 
-def start(d):
+def start(d, **kw):
     return subprocess.Popen([
         NOROSHI, "watch", "--warninglists", "none", "-i", d / "list", "-f",
-        "--state", d / "state", "--output-file", d / "out", d / "app.log"])
+        "--state", d / "state", "--output-file", d / "out", d / "app.log"],
+        **kw)
 
 
 def shift(d):
@@ -89,3 +90,51 @@ def test_rotation_and_kills(seed, tmp_path):
         [b"n%d.evil.com" % i for i in range(1, n + 1)]
     assert [int(row[0]) for row in rows] == list(range(1, n + 1))
     assert len({row[8] for row in rows}) == n
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_packing_under_way(killed, tmp_path):
+    """log.1.gz grows beside log.1: nothing of it is read, nor told of."""
+    log, first = tmp_path / "app.log", tmp_path / "app.log.1"
+    (tmp_path / "list").write_text("domain\tevil.com\n")
+    lines = [b"line %d %x n%d.evil.com\n" % (i, i * i * 7919, i)
+             for i in range(20000)]
+    log.write_bytes(b"".join(lines[:-2]))
+    err = (tmp_path / "err").open("wb")
+    p = start(tmp_path, stderr=err)
+
+    def seen(name):
+        deadline = time.monotonic() + 60
+        out = tmp_path / "out"
+        while not (out.exists() and name in out.read_bytes()):
+            assert time.monotonic() < deadline and p.poll() is None
+            time.sleep(0.02)
+
+    try:
+        seen(b"\tn19997.evil.com\t")
+        if killed:
+            p.kill()
+            p.wait()
+        log.rename(first)
+        packed = gzip.compress(first.read_bytes())
+        first_packed = tmp_path / "app.log.1.gz"
+        first_packed.write_bytes(packed[:len(packed) // 2])
+        log.write_bytes(lines[-2])
+        if killed:
+            p = start(tmp_path, stderr=err)
+        seen(b"\tn19998.evil.com\t")
+        with first_packed.open("ab") as f:
+            f.write(packed[len(packed) // 2:])
+        first.unlink()
+        with log.open("ab") as f:
+            f.write(lines[-1])
+        seen(b"\tn19999.evil.com\t")
+        p.terminate()
+        assert p.wait(60) == 1
+    finally:
+        p.kill()
+        err.close()
+    rows = (tmp_path / "out").read_bytes().splitlines()
+    assert [row.split(b"\t")[3] for row in rows] == \
+        [b"n%d.evil.com" % i for i in range(20000)]
+    assert (tmp_path / "err").read_bytes() == b""

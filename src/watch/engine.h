@@ -233,6 +233,8 @@ bool nr_name_is_rotated(const char *name, const char *base, struct rank *rank);
 /* The I-th name that NAME may be a rotation of, into OUT (strlen(NAME) + 1
  * octets); false: there are no more. */
 bool nr_name_base(const char *name, unsigned i, char *out);
+/* Octets of NAME without ".gz" and the like. */
+size_t nr_name_unpacked(const char *name);
 /* < 0: A is older. */
 int nr_rank_cmp(const struct rank *a, const struct rank *b);
 

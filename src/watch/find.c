@@ -4,9 +4,12 @@
  * A file is known by device and inode while its text still begins as it did;
  * failing that (packed, copied, carried elsewhere) by how its text begins,
  * among the files of its group. A file that begins as one that was found is a
- * copy under way (copytruncate before the truncation) and is left alone.
+ * copy under way (copytruncate before the truncation) and is left alone, as is
+ * log.1.gz while log.1 is still there.
  */
 #include "watch/engine.h"
+
+#include "base/hash.h"
 
 #include <stdlib.h>
 #include <sys/inotify.h>
@@ -303,6 +306,34 @@ take_new(struct nr_watch *w, struct found *f, struct nr_diag *d)
     return NR_OK;
 }
 
+/* Is F the packed form, perhaps not whole yet, of a file beside it? Packers
+ * remove that one when they are done. */
+static enum nr_err
+is_packing(struct nr_watch *w, const struct found *f, bool *copy,
+    struct nr_diag *d)
+{
+    size_t n = nr_name_unpacked(f->path);
+    struct nr_bytes key = { (const uint8_t *)f->path, n }, head = { 0 };
+    uint64_t *at = f->path[n] ? nr_table_get(&w->by_path, key) : NULL;
+    const struct found *of = at ? &w->found[*at] : NULL;
+    struct mark m = { 0 };
+    enum nr_err err;
+
+    *copy = false;
+    if (!of || !of->regular)
+        return NR_OK;
+    err = nr_file_probe(w, f->path, f->dev, f->ino, &head, NULL, NULL);
+    if (!err && head.n > 0) {
+        m.head_n = (uint32_t)head.n;
+        m.head_hash = nr_xxh64(head, head.n);
+        err = nr_file_probe(w, of->path, of->dev, of->ino, &head, NULL, NULL);
+    }
+    if (err == NR_EBUSY || err == NR_ENOMEM)
+        return nr_fail_name(d, err, "watch: moved", f->path);
+    *copy = err || m.head_n == 0 || nr_mark_matches(&m, head);
+    return NR_OK;
+}
+
 static enum nr_err
 identify(struct nr_watch *w, struct nr_diag *d)
 {
@@ -315,6 +346,8 @@ identify(struct nr_watch *w, struct nr_diag *d)
         if (f->file)
             continue;
         if (w->keyed && f->regular)
+            err = is_packing(w, f, &copy, d);
+        if (w->keyed && f->regular && !copy && !err)
             err = bind_by_head(w, f, &copy, d);
         f->is_new = !err && !f->file && !copy;
     }

@@ -20,9 +20,8 @@ ends_with(const char *s, size_t n, const char *end)
     return n > k && memcmp(s + n - k, end, k) == 0;
 }
 
-/* Octets of NAME without ".gz" and the like. */
-static size_t
-unpacked_len(const char *name)
+size_t
+nr_name_unpacked(const char *name)
 {
     size_t n = strlen(name);
 
@@ -68,7 +67,7 @@ rank_turn(struct rank *r, const char *s, size_t n)
 bool
 nr_name_is_rotated(const char *name, const char *base, struct rank *rank)
 {
-    size_t n = unpacked_len(name), b = strlen(base), digits;
+    size_t n = nr_name_unpacked(name), b = strlen(base), digits;
     const char *dot = strrchr(base, '.');
     size_t ext = dot && dot > base ? b - (size_t)(dot - base) : 0;
 
@@ -101,7 +100,7 @@ nr_name_is_rotated(const char *name, const char *base, struct rank *rank)
 bool
 nr_name_base(const char *name, unsigned i, char *out)
 {
-    size_t n = unpacked_len(name), digits;
+    size_t n = nr_name_unpacked(name), digits;
     const char *dot = memrchr(name, '.', n);
     size_t ext = dot && dot > name ? n - (size_t)(dot - name) : 0;
     unsigned k = 0;
