@@ -56,7 +56,8 @@ struct file {
     /* reading */
     struct nr_input *in; /* NULL: not open */
     int fd;
-    bool own_fd, regular, stream, plain_mode;
+    bool own_fd, regular, stream;
+    atomic_bool plain_mode; /* the state asks, too */
     bool queued, drained, dirty, finishing, unopened, polled;
     uint64_t polled_at;  /* offset when a poll said that there is more */
     uint64_t read_at;    /* offset in the text of what comes next */

@@ -160,23 +160,30 @@ grow(struct file *f, struct nr_bytes text, struct nr_diag *d)
     return NR_OK;
 }
 
+/* What all hits of the file have in their id: its first line. */
+static void
+keep_first(struct nr_watch *w, struct file *f, struct nr_bytes text)
+{
+    struct nr_bytes first = nr_bytes_sub(text, 0,
+        nr_min(text.n, NR_WATCH_HEAD_MAX));
+    const uint8_t *lf = first.n ? memchr(first.p, '\n', first.n) : NULL;
+
+    if (lf)
+        first.n = (size_t)(lf - first.p);
+    (void)pthread_mutex_lock(&w->known_lock); /* the state wants it, too */
+    nr_xxh128(first, 0, f->first);
+    f->has_first = true;
+    (void)pthread_mutex_unlock(&w->known_lock);
+}
+
 enum nr_err
 nr_mark_grow(struct nr_watch *w, struct file *f, uint64_t at,
     struct nr_bytes text, struct nr_diag *d)
 {
     enum nr_err err = NR_OK;
 
-    if (!f->has_first) {
-        struct nr_bytes first = text;
-        const uint8_t *lf;
-
-        first.n = nr_min(first.n, NR_WATCH_HEAD_MAX);
-        lf = first.n ? memchr(first.p, '\n', first.n) : NULL;
-        if (lf)
-            first.n = (size_t)(lf - first.p);
-        nr_xxh128(first, 0, f->first);
-        f->has_first = true;
-    }
+    if (!f->has_first)
+        keep_first(w, f, text);
     if (f->stream || f->mark.head_n == NR_WATCH_HEAD_MAX ||
         at != f->mark.head_n)
         return NR_OK;

@@ -570,7 +570,7 @@ nr_find(struct nr_watch *w, struct nr_diag *d)
         err = w->keyed ? queue_all(w, d) : take_all(w, d);
     if (!err && w->keyed)
         forget(w);
-    if (!err && !w->searched && !w->keyed)
+    if (!err && !w->searched && !w->keyed && w->n_groups > 0)
         qsort(w->groups, w->n_groups, sizeof(struct group *), by_source);
     if (!err && !w->searched) { /* that these files are there is to be kept */
         const uint64_t one = 1;
