@@ -1,4 +1,5 @@
 /* What nr_canon_plain() takes is what nr_canon() makes of it. */
+#include "base/file.h"
 #include "base/num.h"
 #include "base/test.h"
 
@@ -299,8 +300,42 @@ test_shapes(void **state)
     assert_true(c.other > 0);
 }
 
+static const char *lists_dir; /* argv[1]: lists that others published */
+
+/* Every word of every file, whatever its form. */
+static void
+test_published(void **state)
+{
+    static const char ends[] = " \t\r\n,;\"'()<>[]{}|";
+    struct counts c = { 0 };
+    struct nr_names names = { 0 };
+    struct nr_arena a;
+
+    (void)state;
+    nr_arena_init(&a, (size_t)64 << 20);
+    assert_int_equal(nr_dir_list(&a, lists_dir, 1000, &names, NULL), NR_OK);
+    for (size_t i = 0; i < names.n; i++) {
+        char path[NR_PATH_MAX];
+        struct nr_bytes in;
+
+        assert_int_equal(nr_path_join(path, lists_dir, names.v[i], NULL),
+            NR_OK);
+        assert_int_equal(nr_file_read(&a, path, (size_t)1 << 24, &in, NULL),
+            NR_OK);
+        for (size_t at = 0, end; at < in.n; at = end + 1) {
+            end = at;
+            while (end < in.n && !memchr(ends, in.p[end], sizeof(ends) - 1))
+                end++;
+            if (end > at)
+                check(nr_bytes_sub(in, at, end), &c);
+        }
+    }
+    assert_true(c.plain > 1000);
+    nr_arena_fini(&a);
+}
+
 int
-main(void)
+main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
@@ -308,7 +343,11 @@ main(void)
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_mutants),
+        cmocka_unit_test(test_published),
     };
 
+    if (argc != 2)
+        return 2;
+    lists_dir = argv[1];
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
