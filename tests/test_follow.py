@@ -4,6 +4,7 @@ import gzip
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import time
 
@@ -19,6 +20,18 @@ def start(d, **kw):
         NOROSHI, "watch", "--warninglists", "none", "-i", d / "list", "-f",
         "--state", d / "state", "--output-file", d / "out", d / "app.log"],
         **kw)
+
+
+def wait_ready(p):
+    """Until SIGTERM waits to be asked for: before, it just kills."""
+    deadline = time.monotonic() + 60
+    while True:
+        words = dict(line.split(":", 1) for line in pathlib.Path(
+            f"/proc/{p.pid}/status").read_text().splitlines())
+        if int(words["SigBlk"], 16) >> (signal.SIGTERM - 1) & 1:
+            return
+        assert time.monotonic() < deadline and p.poll() is None
+        time.sleep(0.01)
 
 
 def shift(d):
@@ -80,6 +93,7 @@ def test_rotation_and_kills(seed, tmp_path):
                       (tmp_path / "out").read_bytes().splitlines()):
             assert time.monotonic() < deadline and p.poll() is None
             time.sleep(0.05)
+        wait_ready(p)  # the last row may be that of the one before it
         p.terminate()
         assert p.wait(60) == 1
     finally:
