@@ -289,8 +289,9 @@ struct nr_scanner {
     enum nr_err (*scan)(struct nr_bytes block, struct nr_tokens *out);
 };
 
-/* The variant to use on this machine. */
-struct nr_scanner nr_scanner_choose(void);
+/* The fastest variant that this machine and CPU (enum nr_cpu; NR_CPU_ALL for
+ * whatever there is) have. */
+struct nr_scanner nr_scanner_choose(unsigned cpu);
 
 /* --- the sieve before the scanner --- */
 

@@ -14,9 +14,11 @@
  */
 #include "observable/scan.h"
 
+#include "base/cpu.h"
 #include "base/num.h"
 #include "observable/observable.h"
 #include "observable/rules.h"
+#include "observable/scan_kernels.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -189,8 +191,18 @@ nr_scan(struct nr_bytes block, struct nr_tokens *out)
 }
 
 struct nr_scanner
-nr_scanner_choose(void)
+nr_scanner_choose(unsigned cpu)
 {
+    cpu &= nr_cpu_flags();
+#if defined(__x86_64__)
+    if (cpu & NR_CPU_AVX512)
+        return (struct nr_scanner){ "avx512", nr_scan_avx512 };
+    if (cpu & NR_CPU_AVX2)
+        return (struct nr_scanner){ "avx2", nr_scan_avx2 };
+#elif defined(__aarch64__)
+    if (cpu & NR_CPU_NEON)
+        return (struct nr_scanner){ "neon", nr_scan_neon };
+#endif
     return (struct nr_scanner){ "scalar", nr_scan };
 }
 

@@ -40,6 +40,8 @@ void nr_scan_new_line(struct nr_scan *s, size_t at);
  * '-' or '_' on its left and a letter or digit on its right, or with 32
  * letters and digits in a row, can give a token (NR_SCAN_MORE: any can). */
 void nr_scan_run(struct nr_scan *s, size_t at, size_t end);
+/* The same without what NR_SCAN_MORE adds (nr_scan_more() does). */
+void nr_scan_words(struct nr_scan *s, size_t at, size_t end);
 
 /* The ':' at AT: a URL, unless inside of one; an IPv6 address, unless the
  * address around it was looked at. AT is the first ':' of the digits and

@@ -1,8 +1,9 @@
 /*
  * Any octets through the scanner. Properties: every token lies inside the
  * block and inside its line, lines ascend, every key is sound, and its text
- * gives the same key again.
+ * gives the same key again; all variants give the same tokens.
  */
+#include "base/cpu.h"
 #include "observable/observable.h"
 
 #include <stdlib.h>
@@ -37,6 +38,27 @@ check_token(const struct nr_tokens *t, const struct nr_token *k, size_t size,
     must(nr_bytes_eq(key, nr_buf_bytes(again)));
 }
 
+/* Each variant that the machine has gives the tokens of T. */
+static void
+check_variants(struct nr_bytes block, const struct nr_tokens *t)
+{
+    static const unsigned cpus[] = { NR_CPU_ALL, NR_CPU_AVX2 };
+
+    for (size_t c = 0; c < sizeof(cpus) / sizeof(*cpus); c++) {
+        struct nr_tokens u;
+
+        nr_tokens_init(&u, t->flags);
+        must(nr_scanner_choose(cpus[c]).scan(block, &u) == NR_OK);
+        must(t->n == u.n && t->n_lines == u.n_lines);
+        for (size_t i = 0; i < t->n; i++)
+            must(t->v[i].kind == u.v[i].kind && t->v[i].at == u.v[i].at &&
+                t->v[i].len == u.v[i].len && t->v[i].line == u.v[i].line &&
+                nr_bytes_eq(nr_token_key(t, &t->v[i]),
+                    nr_token_key(&u, &u.v[i])));
+        nr_tokens_fini(&u);
+    }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -58,6 +80,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             must(i == 0 || t.v[i].line >= t.v[i - 1].line);
             check_token(&t, &t.v[i], size, &text, &again);
         }
+        check_variants((struct nr_bytes){ copy, size }, &t);
         nr_tokens_fini(&t);
     }
     nr_buf_fini(&text);

@@ -212,7 +212,7 @@ more_names(struct nr_scan *s, size_t at, size_t end)
 }
 
 void
-nr_scan_run(struct nr_scan *s, size_t at, size_t end)
+nr_scan_words(struct nr_scan *s, size_t at, size_t end)
 {
     const unsigned options = NR_SCAN_RANGES | NR_SCAN_PORTS;
 
@@ -229,6 +229,12 @@ nr_scan_run(struct nr_scan *s, size_t at, size_t end)
     }
     if (end - at >= 32)
         hashes(s, at, end);
+}
+
+void
+nr_scan_run(struct nr_scan *s, size_t at, size_t end)
+{
+    nr_scan_words(s, at, end);
     if (s->flags & NR_SCAN_MORE)
         nr_scan_more((struct nr_bytes){ s->p, s->n }, at, end, s->line, s->out);
 }
