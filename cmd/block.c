@@ -13,9 +13,9 @@ only_trimmings(struct nr_bytes text, size_t at, size_t end)
 }
 
 enum nr_err
-block_scan(const struct nr_block *block, struct nr_tokens *out)
+block_scan(const struct nr_block *block, unsigned cpu, struct nr_tokens *out)
 {
-    enum nr_err err = nr_scan(block->text, out);
+    enum nr_err err = nr_scanner_choose(cpu).scan(block->text, out);
     size_t n = 0;
 
     if (err != NR_OK || (!block->torn_head && !block->torn_tail))

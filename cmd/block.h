@@ -7,8 +7,8 @@
 #include "observable/observable.h"
 
 /* Tokens of BLOCK; where a line was torn inside a run, the tokens that touch
- * the tear are no whole ones and are taken out. */
-enum nr_err block_scan(const struct nr_block *block,
+ * the tear are no whole ones and are taken out. CPU: nr_scanner_choose(). */
+enum nr_err block_scan(const struct nr_block *block, unsigned cpu,
     struct nr_tokens *out) NR_MUST_USE;
 
 /* The octets of a path or token with control characters as '?', so that a

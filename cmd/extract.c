@@ -75,7 +75,7 @@ read_text(struct extract *e, struct nr_input *in, struct nr_diag *d)
             break;
         while (err == NR_OK &&
             nr_extract_part(e->x, &b, e->tokens.flags, &at, &part)) {
-            err = block_scan(&part, &e->tokens);
+            err = block_scan(&part, e->cli->cpu, &e->tokens);
             err = err ? nr_fail(d, err, 0, "extract: out of memory")
                       : nr_extract_tokens(e->x, &part, &e->tokens, d);
         }

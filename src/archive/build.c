@@ -1,6 +1,7 @@
 #include "archive/build.h"
 
 #include "archive/archive.h"
+#include "base/cpu.h"
 #include "base/num.h"
 
 #include <assert.h>
@@ -335,7 +336,7 @@ build_block(struct build *b, struct nr_logfile *log,
         .first_s = NR_TIME_NONE,
         .last_s = NR_TIME_NONE };
     struct line l = { .block = seg_writer_blocks(b->w) };
-    enum nr_err err = nr_scan(in->text, &b->tokens);
+    enum nr_err err = nr_scanner_choose(NR_CPU_ALL).scan(in->text, &b->tokens);
     enum nr_source source;
     int64_t prev = 0;
     bool ok = true;

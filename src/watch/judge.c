@@ -89,7 +89,7 @@ judge_all(struct judge *j, struct slot *s, struct nr_diag *d)
     enum nr_err err;
 
     j->tokens.flags = s->list->scan;
-    err = nr_scan(s->block.text, &j->tokens);
+    err = nr_scanner_choose(j->cpu).scan(s->block.text, &j->tokens);
     if (!err) {
         drop_torn(&s->block, &j->tokens);
         err = nr_watchlist_match(s->list->w, &j->tokens, &j->matches);
