@@ -202,7 +202,7 @@ struct nr_watch {
     struct slot *ring;
     size_t n_ring;
     uint64_t read_seq, give_seq; /* under ring_lock */
-    bool read_end;
+    atomic_bool read_end;
     bool giver_sleeps;
     atomic_bool reader_waits; /* for input: nothing is there to be read */
     int done_fd;              /* eventfd: the next slot is done */
@@ -313,6 +313,11 @@ void nr_hit_id(const struct nr_hit *h, const uint8_t first[ID_N],
 
 /* state.c */
 enum nr_err nr_state_load(struct nr_watch *w, struct nr_diag *d) NR_MUST_USE;
+/* The octets of a state into the files of W, which has none, and of these the
+ * octets. NR_EFORMAT, NR_EDAMAGED; NR_ENOMEM. */
+enum nr_err nr_state_decode(struct nr_watch *w, struct nr_bytes in,
+    struct nr_diag *d) NR_MUST_USE;
+enum nr_err nr_state_encode(struct nr_watch *w, struct nr_buf *b) NR_MUST_USE;
 /* NR_EBUSY: not now. */
 enum nr_err nr_state_save(struct nr_watch *w, struct nr_diag *d) NR_MUST_USE;
 

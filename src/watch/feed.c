@@ -138,6 +138,7 @@ take_pieces(struct nr_watch *w, struct feed *feed, struct slot *s,
 {
     struct file *f = file_of(w, feed, &feed->held, d);
     uint32_t origin = feed->held.origin;
+    uint8_t *text = s->buf + NR_INPUT_SLACK;
     size_t n = 0;
 
     if (!f)
@@ -146,7 +147,7 @@ take_pieces(struct nr_watch *w, struct feed *feed, struct slot *s,
         (n == 0 || n + feed->held.text.n <= NR_WATCH_BLOCK)) {
         struct nr_watch_piece *p = &feed->held;
 
-        memcpy(s->buf + n, p->text.p, p->text.n);
+        memcpy(text + n, p->text.p, p->text.n);
         n += p->text.n;
         if (p->cursor.n > 0) {
             memcpy(s->cursor, p->cursor.p, p->cursor.n);
@@ -154,9 +155,12 @@ take_pieces(struct nr_watch *w, struct feed *feed, struct slot *s,
         }
         p->text.n = 0;
     }
+    /* the sieve looks at what stands around the text */
+    memset(s->buf, '\n', NR_INPUT_SLACK);
+    memset(text + n, '\n', NR_INPUT_SLACK);
     s->kind = SLOT_BLOCK;
     s->file = f;
-    s->block = (struct nr_block){ .text = { s->buf, n }, .at = f->read_at };
+    s->block = (struct nr_block){ .text = { text, n }, .at = f->read_at };
     f->read_at += n;
     return nr_mark_grow(w, f, s->block.at, s->block.text, d);
 }

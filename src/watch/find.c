@@ -123,11 +123,11 @@ bind(struct nr_watch *w, struct found *f, struct file *known)
     }
     known->mark.dev = f->dev;
     known->mark.ino = f->ino;
+    known->seen_size = f->size;
+    known->seen_mtime = f->mtime_ns;
     (void)pthread_mutex_unlock(&w->known_lock);
     known->found = true;
     known->group = f->group;
-    known->seen_size = f->size;
-    known->seen_mtime = f->mtime_ns;
     f->file = known;
 }
 
@@ -548,7 +548,8 @@ nr_find(struct nr_watch *w, struct nr_diag *d)
         struct nr_diag why = { 0 };
 
         for (size_t k = 0; w->conf.follow && k < w->n_sources; k++)
-            if (w->sources[k].kind == SOURCE_PATH)
+            if (w->sources[k].kind == SOURCE_PATH ||
+                w->sources[k].kind == SOURCE_GLOB)
                 nr_folder_watch(w, w->sources[k].path);
         err = search(w, &why);
         for (size_t k = 0; w->conf.follow && !err && k < w->n_found; k++)

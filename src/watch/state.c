@@ -40,8 +40,9 @@ static void
 put_file(struct nr_buf *b, struct file *f)
 {
     size_t n = nr_min(f->mark.head_n, f->at);
+    /* a first line of which nothing was delivered may be another one by then */
     unsigned flags = (f->current ? CURRENT : 0u) | (f->plain_mode ? FLAT : 0u) |
-        (f->has_first ? FIRST : 0u) | (f->fed ? FED : 0u);
+        (f->has_first && f->at > 0 ? FIRST : 0u) | (f->fed ? FED : 0u);
 
     if (f->log) {
         nr_logfile_save(f->log, f->log_state);
@@ -81,8 +82,8 @@ is_kept(const struct file *f)
     return f->mark.ino != 0 || f->mark.head_n > 0 || f->cursor;
 }
 
-static enum nr_err
-encode(struct nr_watch *w, struct nr_buf *b)
+enum nr_err
+nr_state_encode(struct nr_watch *w, struct nr_buf *b)
 {
     size_t n = 0;
 
@@ -123,7 +124,7 @@ nr_state_save(struct nr_watch *w, struct nr_diag *d)
     if (w->extra.err)
         return nr_fail(d, w->extra.err, 0, "watch: state of the output");
     nr_buf_init(&b, STATE_MAX);
-    err = encode(w, &b);
+    err = nr_state_encode(w, &b);
     if (err)
         (void)nr_fail_name(d, err, "watch: state", w->conf.state);
     else
@@ -137,14 +138,14 @@ nr_state_save(struct nr_watch *w, struct nr_diag *d)
 /* --- reading --- */
 
 static char *
-take_text(struct nr_cur *c, bool may_lack)
+take_text(struct nr_cur *c, size_t max, bool may_lack)
 {
     struct nr_bytes b = nr_cur_take(c, nr_cur_le32(c));
     char *s;
 
     if (c->err || (may_lack && b.n == 0))
         return NULL;
-    if (b.n == 0 || b.n >= NR_PATH_MAX || memchr(b.p, '\0', b.n)) {
+    if (b.n == 0 || b.n >= max || memchr(b.p, '\0', b.n)) {
         c->err = NR_EFORMAT;
         return NULL;
     }
@@ -173,10 +174,11 @@ take_file(struct nr_watch *w, struct nr_cur *c, struct nr_diag *d)
     flags = nr_cur_u8(c);
     first = nr_cur_take(c, ID_N);
     log = nr_cur_take(c, NR_LOGFILE_STATE);
-    in.name = take_text(c, false);
-    in.path = take_text(c, false);
-    in.cursor = take_text(c, true);
-    if (!c->err && in.mark.head_n > NR_WATCH_HEAD_MAX)
+    in.name = take_text(c, NR_PATH_MAX, false);
+    in.path = take_text(c, NR_PATH_MAX, false);
+    in.cursor = take_text(c, NR_WATCH_CURSOR_MAX, true);
+    if (!c->err &&
+        (in.mark.head_n > NR_WATCH_HEAD_MAX || in.mark.head_n > in.read_at))
         c->err = NR_EFORMAT;
     err = c->err;
     f = err ? NULL : nr_file_add(w, in.path, d);
@@ -207,8 +209,8 @@ take_file(struct nr_watch *w, struct nr_cur *c, struct nr_diag *d)
     return NR_OK;
 }
 
-static enum nr_err
-decode(struct nr_watch *w, struct nr_bytes in, struct nr_diag *d)
+enum nr_err
+nr_state_decode(struct nr_watch *w, struct nr_bytes in, struct nr_diag *d)
 {
     struct nr_cur c = nr_cur(in);
     struct nr_bytes body = { in.p, in.n < SUM_LEN ? 0 : in.n - SUM_LEN };
@@ -275,7 +277,7 @@ nr_state_load(struct nr_watch *w, struct nr_diag *d)
                 w->conf.state);
     }
     if (!err)
-        err = decode(w, in, d);
+        err = nr_state_decode(w, in, d);
     if (!err && w->conf.cut)
         err = w->conf.cut(w->conf.ctx, nr_buf_bytes(&w->extra), d);
     nr_arena_fini(&a);
@@ -316,7 +318,7 @@ nr_watch_state_cursor(const char *state, const char *name, char *cursor,
     if (err && err != NR_ENOTFOUND)
         (void)nr_fail_name(d, err, "watch: state cannot be read", state);
     if (!err)
-        err = decode(w, in, d);
+        err = nr_state_decode(w, in, d);
     if (!err) {
         const char *found = cursor_of(w, name);
 
