@@ -547,9 +547,8 @@ nr_watch_run(struct nr_watch *w, struct nr_diag *d)
         err = nr_fail_sys(d, "watch: a thread");
     }
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-    w->ticked_us = nr_watch_now_us(
-        w); /* saved_us is 0: the first search is saved
-                                         at once */
+    /* saved_us is 0: the first search is saved at once */
+    w->ticked_us = nr_watch_now_us(w);
     if (!err)
         err = deliver_all(w, d);
     (void)pthread_mutex_lock(&w->ring_lock);
