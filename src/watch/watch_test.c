@@ -156,9 +156,9 @@ stop_and_failure(void **state)
 
     assert_non_null(want);
     nr_buf_init(&text, TEXT_MAX);
-    n = make_text(&text, 60 * NR_WATCH_BLOCK, LONGEST, SEED + 2, want);
+    n = make_text(&text, 120 * NR_WATCH_BLOCK, LONGEST, SEED + 2, want);
     put(b, "log", nr_buf_bytes(&text), 0);
-    b->conf.threads = THREADS;
+    b->conf.threads = 1; /* a ring much shorter than the text */
     b->stop_at = 1;
     begin(b, LIST);
     add(b, "log");
@@ -168,6 +168,7 @@ stop_and_failure(void **state)
         same_place(&b->rows[i], &want[i]);
     assert_int_equal(text.p[stats_of(b).octets - 1], '\n');
     b->n = b->stop_at = 0;
+    b->conf.threads = THREADS;
     b->fail_at = 5;
     begin(b, LIST);
     add(b, "log");
