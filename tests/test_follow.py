@@ -152,3 +152,29 @@ def test_packing_under_way(killed, tmp_path):
     assert [row.split(b"\t")[3] for row in rows] == \
         [b"n%d.evil.com" % i for i in range(20000)]
     assert (tmp_path / "err").read_bytes() == b""
+
+
+def test_the_same_banner_again(tmp_path):
+    """Cut short in place, every log begins with the same 5000 octets."""
+    log = tmp_path / "app.log"
+    banner = b"all of our logs begin with this\n" * 160
+    (tmp_path / "list").write_text("domain\tevil.com\n")
+    log.write_bytes(b"")
+    p = start(tmp_path)
+    try:
+        for turn in range(4):
+            with log.open("ab") as f:
+                f.write(banner + b"x\n" * (20000 >> turn)
+                        + b"n%d.evil.com\n" % turn)
+            deadline = time.monotonic() + 60
+            out = tmp_path / "out"
+            while not (out.exists() and b"n%d.ev" % turn in out.read_bytes()):
+                assert time.monotonic() < deadline and p.poll() is None
+                time.sleep(0.02)
+            os.truncate(log, 0)
+        p.terminate()
+        assert p.wait(60) == 1
+    finally:
+        p.kill()
+    rows = (tmp_path / "out").read_bytes().splitlines()
+    assert len(rows) == 4

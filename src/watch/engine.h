@@ -189,7 +189,8 @@ struct nr_watch {
     struct nr_table by_path, by_base;
     uint8_t *probe; /* owned; a buffer for nr_file_probe */
     uint8_t head[NR_WATCH_HEAD_MAX];
-    size_t turn; /* group to read from next */
+    bool probe_flat; /* what was probed last is not packed */
+    size_t turn;     /* group to read from next */
     bool searched, search_due, ended;
     int64_t searched_us, looked_us;
     struct nr_diag *troubles; /* told before the next block */

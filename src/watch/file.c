@@ -107,6 +107,7 @@ nr_file_probe(struct nr_watch *w, const char *path, uint64_t dev, uint64_t ino,
     struct nr_input *in = NULL;
     struct nr_bytes none;
     struct stat st;
+    size_t mark;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     enum nr_err err;
 
@@ -120,6 +121,7 @@ nr_file_probe(struct nr_watch *w, const char *path, uint64_t dev, uint64_t ino,
         err = nr_input_from_fd(fd, path, &o, &in, d);
     if (!err)
         err = read_head(w, in, head, intro ? intro : &none, d);
+    w->probe_flat = in && nr_input_is_flat(in, &mark);
     nr_input_free(in);
     (void)close(fd);
     return err;

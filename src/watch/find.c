@@ -228,6 +228,8 @@ bind_by_head(struct nr_watch *w, struct found *f, bool *copy, struct nr_diag *d)
         if (k->group != f->group || k->mark.head_n == 0 ||
             !nr_mark_matches(&k->mark, head))
             continue;
+        if (!k->found && w->probe_flat && f->size < k->read_at)
+            continue; /* cut short: a text that only begins alike */
         if (k->found)
             *copy = *copy || (k->current && strcmp(f->path, f->group->base));
         else if (!best || k->mark.head_n > best->mark.head_n)
