@@ -399,6 +399,22 @@ probe_quads(struct nr_sieve *s)
     nr_sieve_quads(s, n);
 }
 
+/* The N octets of a URL from P on end in a mark. True: it is known to go on, or
+ * the text without it has its probe here. */
+static inline bool
+take_mark(struct nr_sieve *s, const uint8_t *p, unsigned n, size_t place)
+{
+    if (n == SIEVE_WINDOW)
+        return nr_scan_class[p[n]] & NR_C_ALNUM;
+    if (n < 2 || sieve_is_url_mark(p[n - 2]))
+        return false;
+    sieve_push(s,
+        sieve_mix(&s->keys, head_nh(&s->keys, p, n - 1),
+            sieve_salt(NR_KIND_URL)),
+        place, 0);
+    return true;
+}
+
 STAGE void
 probe_urls(struct nr_sieve *s)
 {
@@ -416,7 +432,8 @@ probe_urls(struct nr_sieve *s)
         n = url_octets(p);
         if ((n < SIEVE_WINDOW && p[n] == '\\') ||
             (s->options & NR_SIEVE_URL_PREFIX) ||
-            (n > 0 && sieve_is_url_mark(p[n - 1]))) {
+            (n > 0 && sieve_is_url_mark(p[n - 1]) &&
+                !take_mark(s, p, n, at - 1))) {
             nr_sieve_odd_url(s, at, at - 1);
             continue;
         }
@@ -484,7 +501,7 @@ piece(struct nr_sieve *s, size_t words)
     add_up(s, round);
     list_places(&s->names, s->events.names, words);
     list_places(&s->quads, s->events.quads, words);
-    list_places(&s->urls, s->events.urls, words);
+    list_few(&s->urls, s->events.urls, words);
     list_few(&s->mails, s->planes.at, words);
     list_few(&s->v6, s->events.v6, words);
     list_few(&s->hex, s->events.hex, words);

@@ -39,6 +39,10 @@ static const char list[] =
     "url\thttps://x.example/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.\n"
     "url\thttp://127.0.0.1:8080/x\nurl\thttp://[2001:db8::2]/y\n"
     "url\thttp://u.example/p),\nurl\thttp://q.example\n"
+    /* 30 to 32 octets behind the slashes: the edge of a probe */
+    "url\thttp://edge.example/aaaaaaaaaaaaaaaaa\n"
+    "url\thttp://edge.example/bbbbbbbbbbbbbbbbbb\n"
+    "url\thttp://edge.example/ccccccccccccccccccc\n"
     "email\tevil@bad.example\nemail\ta+b@c.example.com\n"
     "email\tvery.long.local.part.of.a.name@long.example.org\n"
     "email\tnx@y.example\nemail\t+b@c.example.com\n"
