@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Hostile text for matchers: what is near an indicator, in every wrong place.
 
-    hostile.py LIST SEED OCTETS > text
+    hostile.py LIST SEED OCTETS [sparse] > text
 
 Same list, seed and size, same text. Indicators whole, cut, glued, respelled,
 escaped and broken by the edges of 64 octets and of the blocks in which logs
 are read; truncated UTF-8, control octets, long runs, lines over a mebibyte.
+Sparse: one indicator a line, at any place of 64 octets, so that nothing else
+of the line makes up for what is missed.
 """
 import random
 import socket
@@ -154,6 +156,31 @@ def line(r, listed, at):
     return bytes(out).replace(b"\n", b"n")
 
 
+def edge_of(r):
+    """What stands beside an indicator: nothing, or up to three things."""
+    return b"".join(r.choice(r.choice((SEPARATORS, NAME, ESCAPES, UTF8)))
+                    for _ in range(r.choice((0, 1, 1, 1, 2, 3))))
+
+
+def sparse(listed, seed, octets):
+    """Chunks of text with an indicator a line."""
+    r = random.Random(seed)
+    at = 0
+    while at < octets:
+        kind, value = r.choice(listed)
+        if kind == b"cidr":
+            value = near_net(r, value)
+        elif kind == b"ipv6" and r.random() < 0.5:
+            value = respell6(r, value)
+        elif r.random() < 0.2:
+            value = spelled(r, kind, value)
+        one = b"." * (r.random() < 0.02) + b" " * r.randrange(70) + \
+            edge_of(r) + value + edge_of(r) + b" " * r.randrange(3)
+        one = one.replace(b"\n", b"n") + b"\n"
+        at += len(one)
+        yield one
+
+
 def text(listed, seed, octets):
     """Chunks of the text; OCTETS or a little more in all."""
     r = random.Random(seed)
@@ -186,9 +213,10 @@ def read_list(path):
 
 
 def main():
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in (4, 5) or sys.argv[4:] not in ([], ["sparse"]):
         sys.exit(__doc__)
-    for chunk in text(read_list(sys.argv[1]), int(sys.argv[2]),
+    make = sparse if sys.argv[4:] else text
+    for chunk in make(read_list(sys.argv[1]), int(sys.argv[2]),
                       int(sys.argv[3])):
         sys.stdout.buffer.write(chunk)
 

@@ -29,7 +29,8 @@ def agree(build, **settings):
 
 
 def test_no_difference(tmp_path):
-    r = agree(BUILD, LINES=20000, SEEDS="11 12", HOSTILE=600000, DIR=tmp_path)
+    r = agree(BUILD, LINES=20000, SEEDS="11 12", HOSTILE=600000, SPARSE=400000,
+              DIR=tmp_path)
     assert r.returncode == 0, r.stdout
     assert r.stdout.endswith(": 0 differences\n")
     lines, pairs = (int(r.stdout.splitlines()[-1].split()[i]) for i in (1, 5))
@@ -43,11 +44,12 @@ def test_difference_is_cut_down(tmp_path):
     blind = tmp_path / "cmd/noroshi"
     blind.write_text(BLIND % (sys.executable, str(BUILD / "cmd/noroshi")))
     blind.chmod(0o755)
-    r = agree(tmp_path, LINES=0, HOSTILE=100000, CPUS="scalar", DIR=tmp_path)
+    r = agree(tmp_path, LINES=0, HOSTILE=100000, SPARSE=0, CPUS="scalar",
+              DIR=tmp_path)
     assert r.returncode == 1, r.stdout
     shown = [row for row in r.stdout.splitlines() if " in b'" in row]
     assert shown and shown[0].strip() == "in b'evil.com'"
 
 
 def test_nothing_compared_is_no_success(tmp_path):
-    assert agree(BUILD, LINES=0, HOSTILE=0, DIR=tmp_path).returncode == 2
+    assert agree(BUILD, LINES=0, HOSTILE=0, SPARSE=0, DIR=tmp_path).returncode == 2
