@@ -150,7 +150,8 @@ find_events(struct nr_sieve *s, size_t words)
 /*
  * Ends of names: behind a last label that starts with a letter; a dot may
  * follow, if no further label does. An addition runs through each label from
- * its start to behind its end.
+ * its start to behind its end. Places of the two frequent events are listed on
+ * the way: the one hides what the other waits for.
  *
  * Colons that may be of an IPv6 address, one of each at least: it has "::", or
  * seven colons behind a digit within 39 octets.
@@ -162,6 +163,7 @@ add_up(struct nr_sieve *s, size_t words)
     struct sieve_events *e = &s->events;
     uint64_t carry = s->sums.label, dotted = s->sums.dotted;
     uint64_t colons = s->sums.colons;
+    uint32_t *names = s->names.v, *quads = s->quads.v;
 
     for (size_t w = 0; w < words; w++) {
         uint64_t label = m->label[w], sum = label + e->first[w], end, dots;
@@ -171,12 +173,16 @@ add_up(struct nr_sieve *s, size_t words)
         carry = over | (sum < carry);
         end = sum & ~label;
         dots = end & m->dot[w];
-        e->names[w] = (end & ~m->dot[w]) |
-            ((dots << 1 | dotted) & ~(m->alpha[w] | m->digit[w]));
+        names = put_places(names, (uint32_t)(w * 64),
+            (end & ~m->dot[w]) |
+                ((dots << 1 | dotted) & ~(m->alpha[w] | m->digit[w])));
+        quads = put_places(quads, (uint32_t)(w * 64), e->quads[w]);
         dotted = dots >> 63;
         colons = count(e->colons[w]);
         e->v6[w] = inner + colons >= 7 ? e->colons[w] : e->twice[w];
     }
+    s->names.n = (size_t)(names - s->names.v);
+    s->quads.n = (size_t)(quads - s->quads.v);
     s->sums = (struct sieve_sums){ carry, dotted, colons };
 }
 
@@ -207,17 +213,6 @@ classify_all(struct nr_sieve *s, size_t words)
         m->at[w] &= left;
         m->slash[w] &= left;
     }
-}
-
-/* The places of a frequent event. */
-STAGE void
-list_places(struct sieve_list *l, const uint64_t *map, size_t words)
-{
-    uint32_t *v = l->v;
-
-    for (size_t w = 0; w < words; w++)
-        v = put_places(v, (uint32_t)(w * 64), map[w]);
-    l->n = (size_t)(v - l->v);
 }
 
 /* The places of an event that most words have not. */
@@ -499,8 +494,6 @@ piece(struct nr_sieve *s, size_t words)
     classify_all(s, round);
     find_events(s, round);
     add_up(s, round);
-    list_places(&s->names, s->events.names, words);
-    list_places(&s->quads, s->events.quads, words);
     list_few(&s->urls, s->events.urls, words);
     list_few(&s->mails, s->planes.at, words);
     list_few(&s->v6, s->events.v6, words);

@@ -27,7 +27,7 @@
 #define SIEVE_BODY "observable/sieve_body.h"
 #endif
 
-#define SIEVE_WORDS ((size_t)128)   /* 8 KiB: text and maps stay near */
+#define SIEVE_WORDS ((size_t)64)    /* 4 KiB: text and maps stay near */
 #define SIEVE_CARRY ((size_t)9 * 8) /* words that a kernel keeps */
 #define SIEVE_BACK  ((size_t)2)     /* words of the piece before */
 
@@ -53,7 +53,6 @@ struct sieve_planes {
 
 struct sieve_events {
     uint64_t first[SIEVE_WORDS];  /* letters behind a dot behind a label */
-    uint64_t names[SIEVE_WORDS];  /* behind the end of a name */
     uint64_t quads[SIEVE_WORDS];  /* first digit of a fourth number */
     uint64_t urls[SIEVE_WORDS];   /* second slash behind a colon */
     uint64_t colons[SIEVE_WORDS]; /* behind a hex digit or colon */
