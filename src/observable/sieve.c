@@ -143,7 +143,6 @@ start(struct nr_sieve *s, struct nr_bytes block)
     s->p = block.p;
     s->n = block.n;
     memset(s->carry, 0, sizeof(s->carry));
-    s->sums = (struct sieve_sums){ 0 };
     s->v6_end = s->mail_end = s->hex_end = s->high_end = 0;
     s->n_probes = s->n_deep = 0;
     memset(s->stop, 0xff, SIEVE_BACK * sizeof(*s->stop));

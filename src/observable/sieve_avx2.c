@@ -96,22 +96,6 @@ high_plane(const uint8_t *p)
         (uint32_t)_mm256_movemask_epi8(v));
 }
 
-static inline uint32_t *
-put_places(uint32_t *v, uint32_t at, uint64_t m)
-{
-    uint32_t *end = v + _mm_popcnt_u64(m);
-
-    /* Most words have one or two. */
-    v[0] = at + (uint32_t)_tzcnt_u64(m);
-    m = _blsr_u64(m);
-    v[1] = at + (uint32_t)_tzcnt_u64(m);
-    for (v += 2; v < end; v++) {
-        m = _blsr_u64(m);
-        *v = at + (uint32_t)_tzcnt_u64(m);
-    }
-    return end;
-}
-
 static inline __m256i
 folded(const uint8_t *p, const uint8_t *mask)
 {
@@ -148,6 +132,52 @@ count_lines(const uint8_t *p, size_t n)
         lines += *p++ == '\n';
     return lines;
 }
+
+static inline unsigned
+dead_words(const uint64_t *v)
+{
+    __m256i none = _mm256_cmpeq_epi64(_mm256_loadu_si256((const void *)v),
+        _mm256_setzero_si256());
+
+    return (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(none));
+}
+
+static inline unsigned
+live_words(const uint64_t *v)
+{
+    return 0xff ^ dead_words(v) ^ dead_words(v + 4) << 4;
+}
+
+/* Leading zeros by the upper four bits. */
+static inline __m256i
+leading_few(__m256i v)
+{
+    const __m256i zeros = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(4, 3, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0));
+
+    /* Octets with bit 7 set, all but the lowest, become zero. */
+    v = _mm256_or_si256(_mm256_srli_epi64(v, 60),
+        _mm256_set1_epi64x((int64_t)UINT64_C(0x8080808080808000)));
+    return _mm256_shuffle_epi8(zeros, v);
+}
+
+static inline __m256i
+counts_of(__m256i v)
+{
+    const __m256i bits = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    const __m256i nibble = _mm256_set1_epi8(15);
+    __m256i low = _mm256_shuffle_epi8(bits, _mm256_and_si256(v, nibble));
+    __m256i high = _mm256_shuffle_epi8(bits,
+        _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble));
+
+    return _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256());
+}
+
+#define word_mask(v) ((uint64_t)(unsigned)_mm256_movemask_pd((__m256d)(v)))
+#define counts(v)    ((lanes)counts_of((__m256i)(v)))
+#define leading(v)   ((lanes)leading_few((__m256i)(v)))
+#define mul32(a, b)  ((lanes)_mm256_mul_epu32((__m256i)(a), (__m256i)(b)))
 
 #define LANES            4
 #define ONE_BEFORE(a, b) __builtin_shufflevector(a, b, 3, 4, 5, 6)

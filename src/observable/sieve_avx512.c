@@ -31,26 +31,6 @@ high_plane(const uint8_t *p)
     return _mm512_movepi8_mask(_mm512_loadu_si512(p));
 }
 
-static inline uint32_t *
-put_places(uint32_t *v, uint32_t at, uint64_t m)
-{
-    uint8_t count[64];
-    __m512i places;
-    uint32_t *end = v + _mm_popcnt_u64(m);
-
-    for (unsigned i = 0; i < 64; i++)
-        count[i] = (uint8_t)i;
-    places = _mm512_maskz_compress_epi8(m, _mm512_loadu_si512(count));
-    _mm256_storeu_si256((void *)v,
-        _mm256_add_epi32(_mm256_cvtepu8_epi32(_mm512_castsi512_si128(places)),
-            _mm256_set1_epi32((int)at)));
-    if (__builtin_expect(end - v > 8, 0)) {
-        for (; m; m = _blsr_u64(m))
-            *v++ = at + (uint32_t)_tzcnt_u64(m);
-    }
-    return end;
-}
-
 static inline uint64_t
 tail_nh(const struct sieve_keys *k, const uint8_t *end, unsigned n)
 {
@@ -88,6 +68,19 @@ count_lines(const uint8_t *p, size_t n)
     }
     return lines;
 }
+
+static inline unsigned
+live_words(const uint64_t *v)
+{
+    __m512i x = _mm512_loadu_si512(v);
+
+    return _mm512_test_epi64_mask(x, x);
+}
+
+#define word_mask(v) ((uint64_t)_mm512_movepi64_mask((__m512i)(v)))
+#define counts(v)    ((lanes)_mm512_popcnt_epi64((__m512i)(v)))
+#define leading(v)   ((lanes)_mm512_lzcnt_epi64((__m512i)(v)))
+#define mul32(a, b)  ((lanes)_mm512_mul_epu32((__m512i)(a), (__m512i)(b)))
 
 #define LANES 8
 #define ONE_BEFORE(a, b) \

@@ -7,12 +7,18 @@
  *   classify(p, m, w)  planes of the 64 octets from P on, into word W of M
  *   high_plane(p)      those above 0x7f
  *   count(m)           bits of M
+ *   live_words(v)      one bit for each of 8 words that is not zero
  *   put_places(v, at, m)  append AT + i for each bit i of M; new end of list.
  *                      Up to SIEVE_SPARE elements behind it may be spoilt
  *   tail_nh(k, end, n) NH of the last N <= 32 octets before END, folded
  *   head_nh(k, p, n)   NH of the first N <= 32 octets from P on, folded
  *   url_octets(p)      how many of the 32 octets from P on a URL goes on
  *   count_lines(p, n)
+ *   word_mask(v)       a bit for each word of a comparison
+ *   counts(v)          bits of each word
+ *   leading(v), mul32(a, b)  of vectors of LANES words: leading zeros of words
+ *                      that have one of their upper four bits; products
+ *                      of their lower halves
  *   KERNEL, KERNEL_NAME
  */
 #include "observable/sieve_int.h"
@@ -48,6 +54,8 @@ typedef uint64_t lanes __attribute__((vector_size(8 * LANES)));
 /* What the words of a piece leave to those of the next. */
 struct carry {
     lanes label, digit, colon, slash, both, dot_label, dot_digit, number, third;
+    lanes end_dot, colons;
+    uint64_t sum; /* of the additions, 0 or 1 */
 };
 
 _Static_assert(sizeof(struct carry) <= sizeof(uint64_t[SIEVE_CARRY]), "carry");
@@ -114,7 +122,45 @@ hex_groups(lanes v)
     return v & UINT64_C(0x0001000100010001);
 }
 
-/* From planes to events, but for the two that need sums. */
+/* A + B, carrying from word to word. Where a word overflows the next has one
+ * more, and so on through those that are all ones: an addition, too. */
+static inline lanes
+add(lanes a, lanes b, uint64_t *carry)
+{
+    lanes sum = a + b, place = { 0 };
+    uint64_t full = word_mask(sum == ~(lanes){ 0 });
+    uint64_t in = full + (word_mask(sum < a) << 1 | *carry);
+
+    *carry = in >> LANES;
+    for (size_t i = 0; i < LANES; i++)
+        place[i] = i;
+    return sum + (((lanes){ 0 } + (in ^ full)) >> place & 1);
+}
+
+/*
+ * Ends of names: behind a last label that starts with a letter, of which FIRST
+ * are; a dot may follow, if no further label does. An addition runs through
+ * each label from its start to behind its end.
+ */
+static inline lanes
+name_ends(lanes label, lanes dot, lanes first, lanes no_dot, struct carry *c)
+{
+    lanes end = add(label, first, &c->sum) & ~label, dots = end & dot;
+
+    return (end & ~dot) | (up(dots, before(dots, &c->end_dot), 1) & no_dot);
+}
+
+/* Colons that may be of an IPv6 address, one of each at least: it has "::", or
+ * seven colons behind a digit within 39 octets. */
+static inline lanes
+v6_colons(lanes colons, lanes twice, struct carry *c)
+{
+    lanes n = counts(colons), both = n + before(n, &c->colons);
+
+    return twice | (colons & (lanes)(both >= 7));
+}
+
+/* From planes to events. */
 STAGE void
 find_events(struct nr_sieve *s, size_t words)
 {
@@ -129,15 +175,16 @@ find_events(struct nr_sieve *s, size_t words)
         lanes hex = load(m->hex + w), slash = load(m->slash + w);
         lanes colon_b = before(colon, &c.colon), both = hex | colon;
         lanes dots = dot & up(label, before(label, &c.label), 1);
+        lanes alpha = load(m->alpha + w), colons, first;
 
-        store(e->first + w,
-            load(m->alpha + w) & up(dots, before(dots, &c.dot_label), 1));
+        first = alpha & up(dots, before(dots, &c.dot_label), 1);
+        colons = colon & up(both, before(both, &c.both), 1);
+        store(e->names + w, name_ends(label, dot, first, ~(alpha | digit), &c));
         store(e->quads + w, quad_lasts(dot, digit, &c));
         store(e->urls + w,
             slash & up(slash, before(slash, &c.slash), 1) &
                 up(colon, colon_b, 2));
-        store(e->colons + w, colon & up(both, before(both, &c.both), 1));
-        store(e->twice + w, colon & up(colon, colon_b, 1));
+        store(e->v6 + w, v6_colons(colons, colon & up(colon, colon_b, 1), &c));
         store(e->hex + w, hex_groups(hex));
         store(s->stop + SIEVE_BACK + w, ~label);
         store(s->no_digit + SIEVE_BACK + w, ~digit);
@@ -147,43 +194,18 @@ find_events(struct nr_sieve *s, size_t words)
     memcpy(s->carry, &c, sizeof(c));
 }
 
-/*
- * Ends of names: behind a last label that starts with a letter; a dot may
- * follow, if no further label does. An addition runs through each label from
- * its start to behind its end. Places of the two frequent events are listed on
- * the way: the one hides what the other waits for.
- *
- * Colons that may be of an IPv6 address, one of each at least: it has "::", or
- * seven colons behind a digit within 39 octets.
- */
+/* The places of the two frequent events. */
 STAGE void
-add_up(struct nr_sieve *s, size_t words)
+list_all(struct nr_sieve *s, size_t words)
 {
-    const struct sieve_planes *m = &s->planes;
-    struct sieve_events *e = &s->events;
-    uint64_t carry = s->sums.label, dotted = s->sums.dotted;
-    uint64_t colons = s->sums.colons;
-    uint32_t *names = s->names.v, *quads = s->quads.v;
+    uint16_t *names = s->names.v, *quads = s->quads.v;
 
     for (size_t w = 0; w < words; w++) {
-        uint64_t label = m->label[w], sum = label + e->first[w], end, dots;
-        uint64_t over = sum < label, inner = colons;
-
-        sum += carry;
-        carry = over | (sum < carry);
-        end = sum & ~label;
-        dots = end & m->dot[w];
-        names = put_places(names, (uint32_t)(w * 64),
-            (end & ~m->dot[w]) |
-                ((dots << 1 | dotted) & ~(m->alpha[w] | m->digit[w])));
-        quads = put_places(quads, (uint32_t)(w * 64), e->quads[w]);
-        dotted = dots >> 63;
-        colons = count(e->colons[w]);
-        e->v6[w] = inner + colons >= 7 ? e->colons[w] : e->twice[w];
+        names = put_places(names, w * 64, s->events.names[w]);
+        quads = put_places(quads, w * 64, s->events.quads[w]);
     }
     s->names.n = (size_t)(names - s->names.v);
     s->quads.n = (size_t)(quads - s->quads.v);
-    s->sums = (struct sieve_sums){ carry, dotted, colons };
 }
 
 /* Planes of the piece; nothing stands behind the block. */
@@ -193,8 +215,12 @@ classify_all(struct nr_sieve *s, size_t words)
     struct sieve_planes *m = &s->planes;
     size_t whole = nr_min(words, (s->n - s->base) / 64);
 
-    for (size_t w = 0; w < whole; w++)
-        classify(s->p + s->base + w * 64, m, w);
+    for (size_t w = 0; w < whole; w++) {
+        const uint8_t *p = s->p + s->base + w * 64;
+
+        __builtin_prefetch(p + SIEVE_WORDS * 64); /* of the next piece */
+        classify(p, m, w);
+    }
     for (size_t w = whole; w < words; w++) {
         size_t left = s->n - s->base - whole * 64;
 
@@ -221,16 +247,13 @@ list_few(struct sieve_list *l, const uint64_t *map, size_t words)
 {
     l->n = 0;
     for (size_t g = 0; g < words; g += 8) {
-        uint64_t any = 0;
+        for (unsigned live = live_words(map + g); live; live &= live - 1) {
+            size_t w = g + (size_t)__builtin_ctz(live);
 
-        for (size_t w = g; w < g + 8; w++)
-            any |= map[w];
-        if (!any)
-            continue;
-        for (size_t w = g; w < g + 8; w++)
             for (uint64_t m = map[w]; m; m &= m - 1)
-                l->v[l->n++] = (uint32_t)(w * 64) +
-                    (uint32_t)__builtin_ctzll(m);
+                l->v[l->n++] = (uint16_t)(w * 64 +
+                    (unsigned)__builtin_ctzll(m));
+        }
     }
 }
 
@@ -363,35 +386,125 @@ number(const uint8_t *end, unsigned n)
     return v * 0x640a01 >> 16 & 0xff; /* 100, 10, 1 */
 }
 
+/* The numbers that the digits at the top of V are, N of them in each; of one
+ * above 255 anything. */
+static inline lanes
+numbers(lanes v, lanes n)
+{
+    const lanes zeros = (lanes){ 0 } + 0x303030,
+                hundreds = (lanes){ 0 } + 0x640a01; /* 100, 10, 1 */
+    lanes skip = (3 - n) * 8;
+
+    v = ((v & 0xffffff) ^ zeros) >> skip << skip;
+    return mul32(v, hundreds) >> 16 & 0xff;
+}
+
+/* Not zero where an octet of V is '%'. */
+static inline lanes
+percents(lanes v)
+{
+    v ^= UINT64_C(0x2525252525252525);
+    return (v - UINT64_C(0x0101010101010101)) & ~v &
+        UINT64_C(0x8080808080808080);
+}
+
+/* Text and stops before the last dots of N quads. */
+STAGE void
+cut_quads(struct nr_sieve *s, const uint16_t *at, size_t n)
+{
+    struct sieve_cut *c = &s->cut;
+
+    for (size_t i = 0; i < n; i++) {
+        size_t dot = (size_t)at[i] - 1;
+        const uint8_t *d = s->p + s->base + dot;
+
+        c->stops[i] = bits_before(s->no_digit, dot);
+        c->low[i] = sieve_load(d - 16);
+        c->high[i] = sieve_load(d - 8);
+    }
+}
+
+/* The networks that the first three numbers of N quads are; of what is no
+ * address any. True: there is a '%' before one of them. */
+STAGE bool
+find_nets(struct nr_sieve *s, size_t n)
+{
+    const lanes fourth = (lanes){ 0 } + (UINT64_C(1) << 60);
+    struct sieve_cut *c = &s->cut;
+    lanes odd = { 0 };
+    uint64_t any = 0;
+
+    for (size_t i = 0; i < n; i += LANES) {
+        lanes stops = load(c->stops + i), low = load(c->low + i);
+        lanes high = load(c->high + i), middle = low >> 32 | high << 32;
+        lanes last, second, first;
+
+        odd |= percents(low) | percents(high);
+        last = leading(stops | fourth);
+        stops = stops << last << 1;
+        second = leading(stops | fourth);
+        stops = stops << second << 1;
+        first = leading(stops | fourth);
+        store(c->net + i,
+            numbers(middle >> (56 - 8 * (last + second)), first) << 16 |
+                numbers(high >> (32 - 8 * last), second) << 8 |
+                numbers(high >> 40, last));
+    }
+    for (size_t i = 0; i < LANES; i++)
+        any |= odd[i];
+    return any;
+}
+
+/* Octet of an address that stands in an escape, "%3D192.0.2.1". */
+static void
+find_odd_quads(struct nr_sieve *s, const uint16_t *at, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t dot = (size_t)at[i] - 1;
+        const uint8_t *d = s->p + s->base + dot;
+        uint64_t stops = bits_before(s->no_digit, dot);
+        int a;
+
+        (void)take_top(&stops);
+        (void)take_top(&stops);
+        a = (int)take_top(&stops);
+        if (d[-a - 1] == '%' || d[-a - 2] == '%')
+            nr_sieve_odd_quad(s, s->base + dot - (size_t)a,
+                s->base + dot + 1 + digits_at(d + 1));
+    }
+}
+
+/* The network NET of the quad with the first digit of the last number AT has
+ * listed addresses: all of the address. */
+static void
+probe_quad(struct nr_sieve *s, size_t at, uint32_t net)
+{
+    size_t dot = at - 1;
+    const uint8_t *d = s->p + s->base + dot;
+    uint64_t stops = bits_before(s->no_digit, dot);
+    unsigned c = take_top(&stops), b = take_top(&stops);
+    unsigned a = take_top(&stops), last = digits_at(d + 1);
+
+    if (c <= 3 && b - c <= 4 && a - b <= 4 && last <= 3)
+        nr_sieve_quad(s, net << 8 | number(d + 1 + last, last), s->base + dot);
+}
+
 STAGE void
 probe_quads(struct nr_sieve *s)
 {
-    size_t n = 0;
+    for (size_t i = 0, n; i < s->quads.n; i += n) {
+        const uint16_t *at = s->quads.v + i;
 
-    for (size_t i = 0; i < s->quads.n; i++) {
-        size_t dot = (size_t)s->quads.v[i] - 1;
-        const uint8_t *d = s->p + s->base + dot;
-        uint64_t stops = bits_before(s->no_digit, dot);
-        unsigned c = take_top(&stops), b = take_top(&stops);
-        unsigned a = take_top(&stops), last = digits_at(d + 1);
-        uint32_t v;
-
-        if (d[-(int)a - 1] == '%' || d[-(int)a - 2] == '%')
-            nr_sieve_odd_quad(s, s->base + dot - a, s->base + dot + 1 + last);
-        if (c > 3 || b - c > 4 || a - b > 4 || last > 3)
-            continue;
-        v = number(d - b - 1, a - b - 1) << 24 |
-            number(d - c - 1, b - c - 1) << 16 | number(d, c) << 8 |
-            number(d + 1 + last, last);
-        s->quad[n] = v;
-        s->quad_at[n] = (uint32_t)(s->base + dot);
-        n += sieve_in_nets(s, v);
-        if (n == SIEVE_PROBES) {
-            nr_sieve_quads(s, n);
-            n = 0;
-        }
+        n = nr_min(SIEVE_CUT, s->quads.n - i);
+        cut_quads(s, at, n);
+        if (find_nets(s, n))
+            find_odd_quads(s, at, n);
+        for (size_t k = 0; k < n; k++)
+            sieve_fetch_net(s, (uint32_t)s->cut.net[k]);
+        for (size_t k = 0; k < n; k++)
+            if (sieve_in_nets(s, (uint32_t)s->cut.net[k]))
+                probe_quad(s, at[k], (uint32_t)s->cut.net[k]);
     }
-    nr_sieve_quads(s, n);
 }
 
 /* The N octets of a URL from P on end in a mark. True: it is known to go on, or
@@ -493,7 +606,7 @@ piece(struct nr_sieve *s, size_t words)
 
     classify_all(s, round);
     find_events(s, round);
-    add_up(s, round);
+    list_all(s, round);
     list_few(&s->urls, s->events.urls, words);
     list_few(&s->mails, s->planes.at, words);
     list_few(&s->v6, s->events.v6, words);

@@ -27,15 +27,16 @@
 #define SIEVE_BODY "observable/sieve_body.h"
 #endif
 
-#define SIEVE_WORDS ((size_t)64)    /* 4 KiB: text and maps stay near */
-#define SIEVE_CARRY ((size_t)9 * 8) /* words that a kernel keeps */
-#define SIEVE_BACK  ((size_t)2)     /* words of the piece before */
+#define SIEVE_WORDS ((size_t)64)     /* 4 KiB: text and maps stay near */
+#define SIEVE_CARRY ((size_t)12 * 8) /* words that a kernel keeps */
+#define SIEVE_BACK  ((size_t)2)      /* words of the piece before */
 
 /* An event list has room for what one word can add beyond its end. */
 #define SIEVE_SPARE  ((size_t)64)
 #define SIEVE_EVENTS (SIEVE_WORDS * 64 + SIEVE_SPARE)
 #define SIEVE_PROBES ((size_t)2048) /* room for probes, looked up together */
 #define SIEVE_ADD    ((size_t)192)  /* probes that one place can add */
+#define SIEVE_CUT    ((size_t)64)   /* quads that are cut out at a time */
 
 /* A probe's place, and in the bits above whether more is to be asked. */
 #define SIEVE_NAME ((uint32_t)1 << 31)
@@ -52,23 +53,23 @@ struct sieve_planes {
 };
 
 struct sieve_events {
-    uint64_t first[SIEVE_WORDS];  /* letters behind a dot behind a label */
-    uint64_t quads[SIEVE_WORDS];  /* first digit of a fourth number */
-    uint64_t urls[SIEVE_WORDS];   /* second slash behind a colon */
-    uint64_t colons[SIEVE_WORDS]; /* behind a hex digit or colon */
-    uint64_t twice[SIEVE_WORDS];  /* colons behind a colon */
-    uint64_t v6[SIEVE_WORDS];     /* of the two */
-    uint64_t hex[SIEVE_WORDS];    /* groups of 16 digits */
-};
-
-/* Carries of additions over words. */
-struct sieve_sums {
-    uint64_t label, dotted, colons;
+    uint64_t names[SIEVE_WORDS]; /* behind a name */
+    uint64_t quads[SIEVE_WORDS]; /* first digit of a fourth number */
+    uint64_t urls[SIEVE_WORDS];  /* second slash behind a colon */
+    uint64_t v6[SIEVE_WORDS];    /* colons that may be of an address */
+    uint64_t hex[SIEVE_WORDS];   /* groups of 16 digits */
 };
 
 struct sieve_list {
     size_t n;
-    uint32_t v[SIEVE_EVENTS];
+    uint16_t v[SIEVE_EVENTS];
+};
+
+/* Quads, some of them at a time. */
+struct sieve_cut {
+    uint64_t stops[SIEVE_CUT];                /* octets that are no digit */
+    uint64_t low[SIEVE_CUT], high[SIEVE_CUT]; /* 16 octets before the dot */
+    uint64_t net[SIEVE_CUT];                  /* 24 bits of the address */
 };
 
 struct nr_sieve {
@@ -84,8 +85,7 @@ struct nr_sieve {
     const uint8_t *p;
     size_t n;
     struct nr_spots *out;
-    uint64_t carry[SIEVE_CARRY]; /* the kernel's own */
-    struct sieve_sums sums;
+    uint64_t carry[SIEVE_CARRY];                /* the kernel's own */
     size_t v6_end, mail_end, hex_end, high_end; /* looked at so far */
     struct nr_tokens tokens;                    /* of one place */
 
@@ -100,7 +100,8 @@ struct nr_sieve {
     struct sieve_events events;
     struct sieve_list names, quads, urls, mails, v6, hex;
 
-    uint32_t quad[SIEVE_PROBES], quad_at[SIEVE_PROBES];
+    struct sieve_cut cut;
+
     size_t n_probes;
     uint64_t hash[SIEVE_PROBES];
     uint32_t at[SIEVE_PROBES];
@@ -135,8 +136,8 @@ void nr_sieve_odd_name(struct nr_sieve *s, size_t end);
 /* A dotted quad in [AT, END) with a '%' one or two octets before it. */
 void nr_sieve_odd_quad(struct nr_sieve *s, size_t at, size_t end);
 
-/* The addresses listed in s->quad, whose networks have their bits. */
-void nr_sieve_quads(struct nr_sieve *s, size_t n);
+/* The address A with its last dot at AT, whose network has its bit. */
+void nr_sieve_quad(struct nr_sieve *s, uint32_t a, size_t at);
 
 /* A URL, its text behind "//" from AT on: escaped slashes, punctuation at its
  * end, shorter readings. The spot is at PLACE, in this piece. */
@@ -218,13 +219,28 @@ sieve_in_filter(const struct nr_sieve *s, uint64_t h)
     return !missing;
 }
 
+/* Bit of a /24 network in a set's map. */
+static inline size_t
+sieve_net_bit(const struct nr_sieve_set *set, uint32_t net)
+{
+    return net & (set->nets_n * 64 - 1);
+}
+
+static inline void
+sieve_fetch_net(const struct nr_sieve *s, uint32_t net)
+{
+    for (size_t i = 0; i < s->n_sets; i++)
+        __builtin_prefetch(
+            s->sets[i].nets + sieve_net_bit(&s->sets[i], net) / 64);
+}
+
 static inline bool
-sieve_in_nets(const struct nr_sieve *s, uint32_t a)
+sieve_in_nets(const struct nr_sieve *s, uint32_t net)
 {
     uint64_t hit = 0;
 
     for (size_t i = 0; i < s->n_sets; i++) {
-        size_t bit = (a >> 8) & (s->sets[i].nets_n * 64 - 1);
+        size_t bit = sieve_net_bit(&s->sets[i], net);
 
         hit |= s->sets[i].nets[bit / 64] >> (bit & 63);
     }

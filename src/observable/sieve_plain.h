@@ -26,10 +26,28 @@ count(uint64_t m)
     return m * UINT64_C(0x0101010101010101) >> 56;
 }
 
-static inline uint32_t *
-put_places(uint32_t *v, uint32_t at, uint64_t m)
+static inline unsigned
+live_words(const uint64_t *v)
+{
+    unsigned live = 0;
+
+    for (unsigned i = 0; i < 8; i++)
+        live |= (unsigned)(v[i] != 0) << i;
+    return live;
+}
+
+/* Of two words. */
+#define word_mask(v) ((uint64_t)((v)[0] & 1) | (uint64_t)((v)[1] & 2))
+#define counts(v)    ((lanes){ count((v)[0]), count((v)[1]) })
+#define leading(v)                               \
+    ((lanes){ (unsigned)__builtin_clzll((v)[0]), \
+        (unsigned)__builtin_clzll((v)[1]) })
+#define mul32(a, b) (((a)&0xffffffff) * ((b)&0xffffffff))
+
+static inline uint16_t *
+put_places(uint16_t *v, size_t at, uint64_t m)
 {
     for (; m; m &= m - 1)
-        *v++ = at + (uint32_t)__builtin_ctzll(m);
+        *v++ = (uint16_t)(at + (unsigned)__builtin_ctzll(m));
     return v;
 }

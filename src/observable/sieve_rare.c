@@ -148,21 +148,15 @@ nr_sieve_deep(struct nr_sieve *s)
 /* --- IPv4 --- */
 
 void
-nr_sieve_quads(struct nr_sieve *s, size_t n)
+nr_sieve_quad(struct nr_sieve *s, uint32_t a, size_t at)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t a = s->quad[i];
+    sieve_make_room(s);
+    sieve_push(s, sieve_probe_v4(&s->keys, NR_KIND_IPV4, a, 32), at, 0);
+    for (uint64_t m = s->cidr4; m; m &= m - 1) {
+        unsigned len = (unsigned)__builtin_ctzll(m);
+        uint32_t net = len == 0 ? 0 : a >> (32 - len) << (32 - len);
 
-        sieve_make_room(s);
-        sieve_push(s, sieve_probe_v4(&s->keys, NR_KIND_IPV4, a, 32),
-            s->quad_at[i], 0);
-        for (uint64_t m = s->cidr4; m; m &= m - 1) {
-            unsigned len = (unsigned)__builtin_ctzll(m);
-            uint32_t net = len == 0 ? 0 : a >> (32 - len) << (32 - len);
-
-            sieve_push(s, sieve_probe_v4(&s->keys, NR_KIND_CIDR4, net, len),
-                s->quad_at[i], 0);
-        }
+        sieve_push(s, sieve_probe_v4(&s->keys, NR_KIND_CIDR4, net, len), at, 0);
     }
 }
 
@@ -182,7 +176,7 @@ nr_sieve_odd_quad(struct nr_sieve *s, size_t at, size_t end)
         return;
     v = (uint32_t)a[0] << 24 | (uint32_t)a[1] << 16 | (uint32_t)a[2] << 8 |
         a[3];
-    if (sieve_in_nets(s, v))
+    if (sieve_in_nets(s, v >> 8))
         sieve_spot(s, end - 1); /* so rare that nothing more is asked */
 }
 

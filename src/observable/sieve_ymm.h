@@ -9,6 +9,23 @@ count(uint64_t m)
     return (uint64_t)_mm_popcnt_u64(m);
 }
 
+static inline uint16_t *
+put_places(uint16_t *v, size_t at, uint64_t m)
+{
+    uint16_t *end = v + _mm_popcnt_u64(m);
+
+    /* Most words have one or two. VPCOMPRESSB would list them all at once, and
+     * takes longer. */
+    v[0] = (uint16_t)(at + _tzcnt_u64(m));
+    m = _blsr_u64(m);
+    v[1] = (uint16_t)(at + _tzcnt_u64(m));
+    for (v += 2; v < end; v++) {
+        m = _blsr_u64(m);
+        *v = (uint16_t)(at + _tzcnt_u64(m));
+    }
+    return end;
+}
+
 static inline uint64_t
 nh_of(const struct sieve_keys *k, __m256i v)
 {
