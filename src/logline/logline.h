@@ -183,9 +183,9 @@ struct nr_logtext {
 void nr_logtext_init(struct nr_logtext *t);
 void nr_logtext_fini(struct nr_logtext *t);
 /* Of TEXT, less than 4 GiB; a line begins at 0 and behind each LF that is not
- * the end. NR_ENOMEM. */
-enum nr_err nr_logtext_survey(struct nr_logtext *t,
-    struct nr_bytes text) NR_MUST_USE;
+ * the end. CPU as nr_cpu_flags() has it. NR_ENOMEM. */
+enum nr_err nr_logtext_survey(struct nr_logtext *t, struct nr_bytes text,
+    unsigned cpu) NR_MUST_USE;
 /* The line that octet AT of the text belongs to; 0 when there are no lines. */
 size_t nr_logtext_find(const struct nr_logtext *t, uint32_t at);
 /* Line I < n of TEXT, which T is of, without its LF or CR LF. */

@@ -3,17 +3,14 @@
 
 #include "base/cur.h"
 #include "base/num.h"
+#include "observable/observable.h"
 
 #include <stdlib.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #define NO_FORMAT   0xffu
 #define LINES_FIRST ((size_t)4096) /* lines that there is room for at first */
-#define LF_STEP     64u
-#define LF_LAST     (UINT64_C(1) << 63)
-#define HEAD_MAX    ((size_t)64) /* octets of a line that tell its day */
+#define LIST_STEP   ((size_t)4096) /* octets whose lines are listed at once */
+#define HEAD_MAX    ((size_t)64)   /* octets of a line that tell its day */
 
 static void
 put(uint8_t **p, uint64_t v, size_t octets)
@@ -127,79 +124,21 @@ more_room(uint32_t **v, size_t have, size_t n, size_t *cap)
     return true;
 }
 
-/* A bit for each LF among 64 octets. */
-static inline uint64_t
-lf_bits(const uint8_t *p)
-{
-    uint64_t bits = 0;
-
-#ifdef __SSE2__
-    const __m128i lf = _mm_set1_epi8('\n');
-
-    for (unsigned i = 0; i < LF_STEP; i += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-
-        bits |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, lf))
-            << i;
-    }
-#else
-    const uint64_t low = 0x7f7f7f7f7f7f7f7f;
-
-    for (unsigned i = 0; i < LF_STEP; i += 8) {
-        uint64_t v = 0;
-
-        for (unsigned k = 0; k < 8; k++)
-            v |= (uint64_t)p[i + k] << 8 * k;
-        v ^= 0x0a0a0a0a0a0a0a0a;
-        v = ~(((v & low) + low) | v | low); /* 0x80 where there was a LF */
-        bits |= (v * 0x0002040810204081 >> 56) << i;
-    }
-#endif
-    return bits;
-}
-
-static inline uint32_t
-bit_at(size_t at, uint64_t bits)
-{
-    return (uint32_t)at + (uint32_t)__builtin_ctzll(bits | LF_LAST);
-}
-
-/* Lines begin where BITS from AT on say so. Two are put without asking whether
- * they are there: how many there are is what no processor foresees. */
-static inline void
-put_lines(struct nr_logtext *t, size_t at, uint64_t bits)
-{
-    uint32_t *to = t->line + t->n;
-    uint64_t second = bits & (bits - 1), more = second & (second - 1);
-
-    to[0] = bit_at(at, bits);
-    to[1] = bit_at(at, second);
-    t->n += (size_t)(bits != 0) + (second != 0);
-    for (; more; more &= more - 1)
-        t->line[t->n++] = bit_at(at, more);
-}
-
 static bool
-list_lines(struct nr_logtext *t, struct nr_bytes text)
+list_lines(struct nr_logtext *t, struct nr_bytes text, unsigned cpu)
 {
-    size_t at = 0;
-
     t->n = 0;
     if (!more_room(&t->line, 0, 1, &t->cap))
         return false;
     t->line[t->n++] = 0;
-    for (; at + LF_STEP <= text.n; at += LF_STEP) {
-        uint64_t bits = lf_bits(text.p + at);
+    for (size_t at = 0; at < text.n; at += LIST_STEP) {
+        struct nr_bytes in = nr_bytes_sub(text, at,
+            nr_min(text.n, at + LIST_STEP));
 
-        if (!more_room(&t->line, t->n, LF_STEP, &t->cap))
+        if (!more_room(&t->line, t->n, in.n + 2, &t->cap))
             return false;
-        put_lines(t, at + 1, bits);
+        t->n += nr_list_lines(in, cpu, (uint32_t)at, t->line + t->n);
     }
-    if (!more_room(&t->line, t->n, LF_STEP, &t->cap))
-        return false;
-    for (; at < text.n; at++)
-        if (text.p[at] == '\n')
-            t->line[t->n++] = (uint32_t)(at + 1);
     t->n -= t->line[t->n - 1] == text.n; /* nothing stands behind the last LF */
     return true;
 }
@@ -228,12 +167,12 @@ is_turn(struct nr_bytes rest, const uint8_t **last)
 }
 
 enum nr_err
-nr_logtext_survey(struct nr_logtext *t, struct nr_bytes text)
+nr_logtext_survey(struct nr_logtext *t, struct nr_bytes text, unsigned cpu)
 {
     const uint8_t *last = NULL;
 
     t->n_turns = 0;
-    if (!list_lines(t, text))
+    if (!list_lines(t, text, cpu))
         return NR_ENOMEM;
     for (size_t i = 0; i < t->n; i++) {
         if (!is_turn(nr_bytes_sub(text, t->line[i], text.n), &last))

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/cpu.h"
 #include "base/file.h"
 #include "logline/logline.h"
 
@@ -107,7 +108,7 @@ check_text(const char *name, struct nr_bytes text, int64_t last_s,
     size_t at = 0;
 
     nr_logtext_init(&t);
-    assert_int_equal(nr_logtext_survey(&t, text), NR_OK);
+    assert_int_equal(nr_logtext_survey(&t, text, nr_cpu_flags()), NR_OK);
     while (at < t.n) {
         bool skip = next_random(seed) >> 40 & 1;
         size_t to = at + 1 + below(seed, 2 * t.n / STRETCHES + 1);
@@ -328,7 +329,7 @@ test_survey(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct nr_bytes b = of(cases[i].text);
 
-        assert_int_equal(nr_logtext_survey(&t, b), NR_OK);
+        assert_int_equal(nr_logtext_survey(&t, b, 0), NR_OK);
         assert_int_equal(t.n, cases[i].n);
         assert_int_equal(t.n_turns, cases[i].turns);
         for (size_t at = 0; at < b.n; at++) {

@@ -150,6 +150,7 @@ start(struct nr_sieve *s, struct nr_bytes block)
     memset(s->no_v6, 0xff, SIEVE_BACK * sizeof(*s->no_v6));
     memset(s->colon, 0, SIEVE_BACK * sizeof(*s->colon));
     memset(s->spot, 0, sizeof(s->spot));
+    s->has_spots = false;
 }
 
 enum nr_err
@@ -171,10 +172,11 @@ nr_sieve_run(struct nr_sieve *s, struct nr_bytes block, struct nr_spots *out)
             return s->tokens.keys.err;
         /* The next piece can still add to the last word of this one. */
         last = w + n == words;
-        if (!flush(s, n + SIEVE_BACK - (last ? 0 : 1), out))
+        if (s->has_spots && !flush(s, n + SIEVE_BACK - (last ? 0 : 1), out))
             return NR_ENOMEM;
         if (last)
             break;
+        s->has_spots = s->spot[n + SIEVE_BACK - 1] != 0;
         move_back(s->stop, n);
         move_back(s->no_digit, n);
         move_back(s->no_v6, n);
@@ -189,4 +191,10 @@ size_t
 nr_count_lines(struct nr_bytes in, unsigned cpu)
 {
     return choose(cpu)->count_lines(in.p, in.n);
+}
+
+size_t
+nr_list_lines(struct nr_bytes in, unsigned cpu, uint32_t at, uint32_t *to)
+{
+    return choose(cpu)->list_lines(in.p, in.n, at, to);
 }

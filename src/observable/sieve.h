@@ -216,5 +216,9 @@ enum nr_err nr_sieve_run(struct nr_sieve *s, struct nr_bytes block,
 
 /* Line feeds in IN, by the fastest way of CPU. No slack is needed. */
 size_t nr_count_lines(struct nr_bytes in, unsigned cpu);
+/* AT plus the offset behind each line feed in IN, to TO, which has room for
+ * in.n + 2; their number. */
+size_t nr_list_lines(struct nr_bytes in, unsigned cpu, uint32_t at,
+    uint32_t *to);
 
 #endif

@@ -51,22 +51,11 @@ head_nh(const struct sieve_keys *k, const uint8_t *p, unsigned n)
     return nh_of(k, v);
 }
 
-static size_t
-count_lines(const uint8_t *p, size_t n)
+static inline uint64_t
+lf_bits(const uint8_t *p)
 {
-    const __m512i lf = _mm512_set1_epi8('\n');
-    size_t lines = 0;
-
-    for (; n >= 64; n -= 64, p += 64)
-        lines += (size_t)_mm_popcnt_u64(
-            _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(p), lf));
-    if (n > 0) {
-        __mmask64 live = ~(uint64_t)0 >> (64 - n);
-
-        lines += (size_t)_mm_popcnt_u64(_mm512_mask_cmpeq_epi8_mask(live,
-            _mm512_maskz_loadu_epi8(live, p), lf));
-    }
-    return lines;
+    return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(p),
+        _mm512_set1_epi8('\n'));
 }
 
 static inline unsigned

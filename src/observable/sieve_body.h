@@ -13,7 +13,7 @@
  *   tail_nh(k, end, n) NH of the last N <= 32 octets before END, folded
  *   head_nh(k, p, n)   NH of the first N <= 32 octets from P on, folded
  *   url_octets(p)      how many of the 32 octets from P on a URL goes on
- *   count_lines(p, n)
+ *   lf_bits(p)         line feeds among the 64 octets from P on
  *   word_mask(v)       a bit for each word of a comparison
  *   counts(v)          bits of each word
  *   leading(v), mul32(a, b)  of vectors of LANES words: leading zeros of words
@@ -552,6 +552,42 @@ probe_urls(struct nr_sieve *s)
     }
 }
 
+/* An e-mail address around each '@': what is hashed of it needs no more than
+ * its nearest octets, unless its ends are not where they seem to be. */
+STAGE void
+probe_mails(struct nr_sieve *s)
+{
+    for (size_t i = 0; i < s->mails.n; i++) {
+        size_t at = s->base + s->mails.v[i];
+        const uint8_t *p = s->p + at;
+        unsigned left = 0;
+        size_t right = 1;
+        bool odd;
+
+        /* The part before must not reach into the address before. */
+        odd = at - nr_min(at, SIEVE_LOCAL) < s->mail_end;
+        while (left < SIEVE_LOCAL &&
+            (nr_scan_class[p[-(int)left - 1]] & NR_C_LOCAL))
+            left++;
+        while (nr_scan_class[p[right]] & NR_C_RUN)
+            right++;
+        odd = odd || p[-(int)left - 1] == '%' || p[-(int)left - 1] == '\\' ||
+            p[right - 1] == '.' || p[right - 1] == '-';
+        if (odd) {
+            nr_sieve_email(s, at);
+        } else if (left > 0 && right > 1) {
+            s->mail_end = at + right;
+            sieve_make_room(s);
+            sieve_push(s,
+                sieve_mix(&s->keys,
+                    head_nh(&s->keys, p - left,
+                        (unsigned)nr_min(left + right, SIEVE_WINDOW)),
+                    sieve_salt(NR_KIND_EMAIL)),
+                at, 0);
+        }
+    }
+}
+
 /* Not with a wrong number of colons, as other things with colons have. Runs
  * that leave the piece are left to the scanner. */
 static bool
@@ -580,8 +616,6 @@ probe_rare(struct nr_sieve *s, size_t words)
 {
     size_t at = s->base;
 
-    for (size_t i = 0; i < s->mails.n; i++)
-        nr_sieve_email(s, at + s->mails.v[i]);
     s->no_v6[SIEVE_BACK + words] = ~UINT64_C(0);
     for (size_t i = 0; i < s->v6.n; i++)
         if (at + s->v6.v[i] >= s->v6_end && may_be_ipv6(s, s->v6.v[i], words))
@@ -614,9 +648,48 @@ piece(struct nr_sieve *s, size_t words)
     probe_names(s);
     probe_quads(s);
     probe_urls(s);
+    probe_mails(s);
     probe_rare(s, words);
     look_up(s);
 }
 
+/* --- lines --- */
+
+static size_t
+count_lines(const uint8_t *p, size_t n)
+{
+    size_t lines = 0, i = 0;
+
+    for (; i + 64 <= n; i += 64)
+        lines += (size_t)count(lf_bits(p + i));
+    for (; i < n; i++)
+        lines += p[i] == '\n';
+    return lines;
+}
+
+static size_t
+list_lines(const uint8_t *p, size_t n, uint32_t at, uint32_t *to)
+{
+    const uint64_t last = UINT64_C(1) << 63;
+    size_t i = 0, lines = 0;
+
+    /* Two are put without asking whether they are there: how many there are is
+     * what no processor foresees. */
+    for (; i + 64 <= n; i += 64) {
+        uint64_t m = lf_bits(p + i), second = m & (m - 1);
+        uint32_t next = at + (uint32_t)i + 1, *v = to + lines;
+
+        lines += (size_t)count(m);
+        v[0] = next + (uint32_t)__builtin_ctzll(m | last);
+        v[1] = next + (uint32_t)__builtin_ctzll(second | last);
+        for (m = second & (second - 1), v += 2; m; m &= m - 1)
+            *v++ = next + (uint32_t)__builtin_ctzll(m);
+    }
+    for (; i < n; i++)
+        if (p[i] == '\n')
+            to[lines++] = at + (uint32_t)i + 1;
+    return lines;
+}
+
 const struct nr_sieve_kernel KERNEL = { KERNEL_NAME, piece, look_up,
-    count_lines };
+    count_lines, list_lines };

@@ -96,6 +96,7 @@ struct nr_sieve {
     uint64_t colon[SIEVE_BACK + SIEVE_WORDS];
     uint64_t no_v6[SIEVE_BACK + SIEVE_WORDS + 1]; /* no hex digit nor colon */
     uint64_t spot[SIEVE_BACK + SIEVE_WORDS];
+    bool has_spots;
     struct sieve_planes planes;
     struct sieve_events events;
     struct sieve_list names, quads, urls, mails, v6, hex;
@@ -118,6 +119,7 @@ struct nr_sieve_kernel {
     /* Stage 3 of what was collected so far. */
     void (*look_up)(struct nr_sieve *s);
     size_t (*count_lines)(const uint8_t *p, size_t n);
+    size_t (*list_lines)(const uint8_t *p, size_t n, uint32_t at, uint32_t *to);
 };
 
 extern const struct nr_sieve_kernel nr_sieve_scalar;
@@ -171,6 +173,7 @@ sieve_spot(struct nr_sieve *s, size_t at)
     size_t bit = at + SIEVE_BACK * 64 - s->base;
 
     s->spot[bit / 64] |= UINT64_C(1) << (bit & 63);
+    s->has_spots = true;
 }
 
 static inline void

@@ -83,17 +83,15 @@ url_octets(const uint8_t *p)
     return n;
 }
 
-static size_t
-count_lines(const uint8_t *p, size_t n)
+static inline uint64_t
+lf_bits(const uint8_t *p)
 {
-    const uint8x16_t lf = vdupq_n_u8('\n'), one = vdupq_n_u8(1);
-    size_t lines = 0;
+    const uint8x16_t lf = vdupq_n_u8('\n');
+    uint8x16_t x[4];
 
-    for (; n >= 16; n -= 16, p += 16)
-        lines += vaddvq_u8(vandq_u8(vceqq_u8(vld1q_u8(p), lf), one));
-    for (; n > 0; n--)
-        lines += *p++ == '\n';
-    return lines;
+    for (int i = 0; i < 4; i++)
+        x[i] = vceqq_u8(vld1q_u8(p + 16 * i), lf);
+    return plane(x, 0);
 }
 
 #define LANES            2

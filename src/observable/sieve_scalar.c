@@ -71,14 +71,19 @@ url_octets(const uint8_t *p)
     return n;
 }
 
-static size_t
-count_lines(const uint8_t *p, size_t n)
+static inline uint64_t
+lf_bits(const uint8_t *p)
 {
-    size_t lines = 0;
+    const uint64_t low = 0x7f7f7f7f7f7f7f7f;
+    uint64_t bits = 0;
 
-    for (size_t i = 0; i < n; i++)
-        lines += p[i] == '\n';
-    return lines;
+    for (unsigned i = 0; i < 64; i += 8) {
+        uint64_t v = sieve_load(p + i) ^ 0x0a0a0a0a0a0a0a0a;
+
+        v = ~(((v & low) + low) | v | low); /* 0x80 where there was a LF */
+        bits |= (v * 0x0002040810204081 >> 56) << i;
+    }
+    return bits;
 }
 
 #define LANES            2

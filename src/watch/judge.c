@@ -164,7 +164,7 @@ nr_judge(const struct nr_watch *w, struct judge *j, struct slot *s,
     s->spots = s->false_spots = 0;
     if (err)
         return err;
-    if (nr_logtext_survey(&s->lines, s->block.text) != NR_OK)
+    if (nr_logtext_survey(&s->lines, s->block.text, j->cpu) != NR_OK)
         return nr_fail(d, NR_ENOMEM, 0, "watch: out of memory");
     /* pieces of a long line do not begin where a line does */
     if (!j->sieve || s->block.continues || s->block.goes_on)
