@@ -187,6 +187,15 @@ nr_sieve_run(struct nr_sieve *s, struct nr_bytes block, struct nr_spots *out)
     return NR_OK;
 }
 
+bool
+nr_sieve_net_is_marked(const uint64_t *nets, size_t nets_n, const uint8_t a[4])
+{
+    size_t net = (size_t)a[0] << 16 | (size_t)a[1] << 8 | a[2];
+
+    net &= nets_n * 64 - 1;
+    return nets[net / 64] >> (net & 63) & 1;
+}
+
 size_t
 nr_count_lines(struct nr_bytes in, unsigned cpu)
 {

@@ -214,6 +214,11 @@ const char *nr_sieve_variant(const struct nr_sieve *s);
 enum nr_err nr_sieve_run(struct nr_sieve *s, struct nr_bytes block,
     struct nr_spots *out) NR_MUST_USE;
 
+/* May addresses of the /24 of A, an address, be in the list, or in a range of
+ * it, whose map of networks NETS is? */
+bool nr_sieve_net_is_marked(const uint64_t *nets, size_t nets_n,
+    const uint8_t a[4]);
+
 /* Line feeds in IN, by the fastest way of CPU. No slack is needed. */
 size_t nr_count_lines(struct nr_bytes in, unsigned cpu);
 /* AT plus the offset behind each line feed in IN, to TO, which has room for

@@ -291,6 +291,68 @@ probe_suffixes(struct nr_sieve *s, size_t end)
         nr_sieve_name(s, end);
 }
 
+/* Digits, 0 to 4, from P on. */
+static inline unsigned
+digits_at(const uint8_t *p)
+{
+    uint32_t v, other;
+
+    memcpy(&v, p, sizeof(v));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap32(v);
+#endif
+    v ^= 0x30303030;
+    other = (((v & 0x7f7f7f7f) + 0x76767676) | v) & 0x80808080;
+    return other ? (unsigned)__builtin_ctz(other) / 8 : 4;
+}
+
+/* The number of N <= 3 digits before END; of one above 255 anything. */
+static inline uint32_t
+number(const uint8_t *end, unsigned n)
+{
+    unsigned skip = 8 * (3 - n);
+    uint32_t v;
+
+    memcpy(&v, end - 4, sizeof(v));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap32(v);
+#endif
+    v = ((v >> 8) ^ 0x303030) >> skip << skip;
+    return v * 0x640a01 >> 16 & 0xff; /* 100, 10, 1 */
+}
+
+/* The address whose last dot is at DOT of the piece, of the network NET. False:
+ * it is none. */
+static bool
+read_quad(const struct nr_sieve *s, size_t dot, uint32_t net, uint32_t *addr)
+{
+    const uint8_t *d = s->p + s->base + dot;
+    uint64_t stops = bits_before(s->no_digit, dot);
+    unsigned c = take_top(&stops), b = take_top(&stops);
+    unsigned a = take_top(&stops), last = digits_at(d + 1);
+
+    *addr = net << 8 | number(d + 1 + last, last);
+    return c <= 3 && b - c <= 4 && a - b <= 4 && last <= 3;
+}
+
+/* The probe H of the address with its last dot at AT passed: is it, or the
+ * range that H is of, listed? Filters err too often to scan the line for it. */
+static void
+check_quad(struct nr_sieve *s, uint64_t h, size_t at)
+{
+    size_t dot = at - s->base;
+    const uint8_t *d = s->p + at;
+    uint64_t stops = bits_before(s->no_digit, dot);
+    unsigned c = take_top(&stops), b = take_top(&stops);
+    unsigned a = take_top(&stops);
+    uint32_t net = number(d - b - 1, a - b - 1) << 16 |
+        number(d - c - 1, b - c - 1) << 8 | number(d, c),
+             addr;
+
+    if (read_quad(s, dot, net, &addr) && nr_sieve_quad_is_listed(s, h, addr))
+        sieve_spot(s, at);
+}
+
 STAGE void
 look_up(struct nr_sieve *s)
 {
@@ -298,12 +360,15 @@ look_up(struct nr_sieve *s)
 
     for (size_t i = 0; i < s->n_probes; i++) {
         s->passed[n] = s->at[i];
-        n += sieve_in_filter(s, s->hash[i]);
+        s->hash[n] = s->hash[i];
+        n += sieve_in_filter(s, s->hash[n]);
     }
     s->n_probes = 0;
     for (size_t i = 0; i < n; i++) {
         if (s->passed[i] & SIEVE_NAME)
             probe_suffixes(s, s->passed[i] & ~SIEVE_NAME);
+        else if (s->passed[i] & SIEVE_QUAD)
+            check_quad(s, s->hash[i], s->passed[i] & ~SIEVE_QUAD);
         else
             sieve_spot(s, s->passed[i]);
     }
@@ -354,36 +419,6 @@ probe_names(struct nr_sieve *s)
             *start == '-' || *start == '.' || e[-1] == '-')
             nr_sieve_odd_name(s, s->base + end);
     }
-}
-
-/* Digits, 0 to 4, from P on. */
-static inline unsigned
-digits_at(const uint8_t *p)
-{
-    uint32_t v, other;
-
-    memcpy(&v, p, sizeof(v));
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    v = __builtin_bswap32(v);
-#endif
-    v ^= 0x30303030;
-    other = (((v & 0x7f7f7f7f) + 0x76767676) | v) & 0x80808080;
-    return other ? (unsigned)__builtin_ctz(other) / 8 : 4;
-}
-
-/* The number of N <= 3 digits before END; of one above 255 anything. */
-static inline uint32_t
-number(const uint8_t *end, unsigned n)
-{
-    unsigned skip = 8 * (3 - n);
-    uint32_t v;
-
-    memcpy(&v, end - 4, sizeof(v));
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    v = __builtin_bswap32(v);
-#endif
-    v = ((v >> 8) ^ 0x303030) >> skip << skip;
-    return v * 0x640a01 >> 16 & 0xff; /* 100, 10, 1 */
 }
 
 /* The numbers that the digits at the top of V are, N of them in each; of one
@@ -474,21 +509,6 @@ find_odd_quads(struct nr_sieve *s, const uint16_t *at, size_t n)
     }
 }
 
-/* The network NET of the quad with the first digit of the last number AT has
- * listed addresses: all of the address. */
-static void
-probe_quad(struct nr_sieve *s, size_t at, uint32_t net)
-{
-    size_t dot = at - 1;
-    const uint8_t *d = s->p + s->base + dot;
-    uint64_t stops = bits_before(s->no_digit, dot);
-    unsigned c = take_top(&stops), b = take_top(&stops);
-    unsigned a = take_top(&stops), last = digits_at(d + 1);
-
-    if (c <= 3 && b - c <= 4 && a - b <= 4 && last <= 3)
-        nr_sieve_quad(s, net << 8 | number(d + 1 + last, last), s->base + dot);
-}
-
 STAGE void
 probe_quads(struct nr_sieve *s)
 {
@@ -501,9 +521,13 @@ probe_quads(struct nr_sieve *s)
             find_odd_quads(s, at, n);
         for (size_t k = 0; k < n; k++)
             sieve_fetch_net(s, (uint32_t)s->cut.net[k]);
-        for (size_t k = 0; k < n; k++)
-            if (sieve_in_nets(s, (uint32_t)s->cut.net[k]))
-                probe_quad(s, at[k], (uint32_t)s->cut.net[k]);
+        for (size_t k = 0; k < n; k++) {
+            uint32_t net = (uint32_t)s->cut.net[k], a;
+
+            if (sieve_in_nets(s, net) &&
+                read_quad(s, (size_t)at[k] - 1, net, &a))
+                nr_sieve_quad(s, a, s->base + at[k] - 1);
+        }
     }
 }
 

@@ -71,8 +71,9 @@ nr_sieve_hash_name(const struct sieve_keys *k, struct nr_bytes name)
     return hash_windows(k, sieve_salt(NR_KIND_DOMAIN), name, true);
 }
 
-static uint64_t
-hash_key(const struct sieve_keys *k, unsigned kind, struct nr_bytes key)
+uint64_t
+nr_sieve_hash_key(const struct sieve_keys *k, unsigned kind,
+    struct nr_bytes key)
 {
     if (kind == NR_KIND_DOMAIN)
         return nr_sieve_hash_name(k, key);
@@ -86,7 +87,7 @@ nr_sieve_hash(const struct nr_sieve_key *k, enum nr_kind kind,
 {
     struct sieve_keys keys = sieve_keys(k);
 
-    return hash_key(&keys, (unsigned)kind, key);
+    return nr_sieve_hash_key(&keys, (unsigned)kind, key);
 }
 
 /* --- probes of a key --- */
@@ -249,7 +250,8 @@ put_some(struct nr_sieve_build *b, const struct sieve_keys *k,
     uint64_t hash[AHEAD];
 
     for (size_t i = 0; i < n; i++) {
-        hash[i] = v[i].hash ? v[i].hash : hash_key(k, v[i].kind, v[i].key);
+        hash[i] = v[i].hash ? v[i].hash
+                            : nr_sieve_hash_key(k, v[i].kind, v[i].key);
         probes[i] = probes_of(k, &v[i], hash[i]);
         (void)nr_sieve_find(b->slots, b->n.slots_n, hash[i]);
         if (v[i].kind == NR_KIND_IPV4)

@@ -253,6 +253,10 @@ sieve_chain(const struct sieve_keys *k, uint64_t h, uint64_t nh, uint64_t salt)
 /* As nr_sieve_hash() of a name, with the keys at hand, in any case. */
 uint64_t nr_sieve_hash_name(const struct sieve_keys *k, struct nr_bytes name);
 
+/* As nr_sieve_hash(), with the keys at hand. */
+uint64_t nr_sieve_hash_key(const struct sieve_keys *k, unsigned kind,
+    struct nr_bytes key);
+
 /* Probe of a canonical e-mail address. */
 uint64_t nr_sieve_probe_email(const struct sieve_keys *k, struct nr_bytes key);
 

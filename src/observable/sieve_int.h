@@ -38,10 +38,11 @@
 #define SIEVE_ADD    ((size_t)192)  /* probes that one place can add */
 #define SIEVE_CUT    ((size_t)64)   /* quads that are cut out at a time */
 
-/* A probe's place, and in the bits above whether more is to be asked. */
+/* A probe's place, and in the bits above what more is to be asked. */
 #define SIEVE_NAME ((uint32_t)1 << 31)
+#define SIEVE_QUAD ((uint32_t)1 << 30)
 
-_Static_assert(NR_SCAN_BLOCK_MAX < (size_t)1 << 31, "places");
+_Static_assert(NR_SCAN_BLOCK_MAX < (size_t)1 << 30, "places");
 
 /* Bit i of word w is about octet 64 w + i of the piece. */
 struct sieve_planes {
@@ -140,6 +141,9 @@ void nr_sieve_odd_quad(struct nr_sieve *s, size_t at, size_t end);
 
 /* The address A with its last dot at AT, whose network has its bit. */
 void nr_sieve_quad(struct nr_sieve *s, uint32_t a, size_t at);
+
+/* Is what its probe H was of in a list: the address A, or a range with it? */
+bool nr_sieve_quad_is_listed(const struct nr_sieve *s, uint64_t h, uint32_t a);
 
 /* A URL, its text behind "//" from AT on: escaped slashes, punctuation at its
  * end, shorter readings. The spot is at PLACE, in this piece. */

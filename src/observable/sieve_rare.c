@@ -147,17 +147,48 @@ nr_sieve_deep(struct nr_sieve *s)
 
 /* --- IPv4 --- */
 
+static uint32_t
+net_of(uint32_t a, unsigned len)
+{
+    return len == 0 ? 0 : a >> (32 - len) << (32 - len);
+}
+
 void
 nr_sieve_quad(struct nr_sieve *s, uint32_t a, size_t at)
 {
     sieve_make_room(s);
-    sieve_push(s, sieve_probe_v4(&s->keys, NR_KIND_IPV4, a, 32), at, 0);
+    sieve_push(s, sieve_probe_v4(&s->keys, NR_KIND_IPV4, a, 32), at,
+        SIEVE_QUAD);
     for (uint64_t m = s->cidr4; m; m &= m - 1) {
         unsigned len = (unsigned)__builtin_ctzll(m);
-        uint32_t net = len == 0 ? 0 : a >> (32 - len) << (32 - len);
 
-        sieve_push(s, sieve_probe_v4(&s->keys, NR_KIND_CIDR4, net, len), at, 0);
+        sieve_push(s,
+            sieve_probe_v4(&s->keys, NR_KIND_CIDR4, net_of(a, len), len), at,
+            SIEVE_QUAD);
     }
+}
+
+bool
+nr_sieve_quad_is_listed(const struct nr_sieve *s, uint64_t h, uint32_t a)
+{
+    uint64_t lens = s->cidr4;
+    unsigned kind = NR_KIND_IPV4, len = 32;
+    uint8_t key[5];
+
+    while (sieve_probe_v4(&s->keys, kind, net_of(a, len), len) != h) {
+        if (!lens)
+            return false;
+        kind = NR_KIND_CIDR4;
+        len = (unsigned)__builtin_ctzll(lens);
+        lens &= lens - 1;
+    }
+    a = net_of(a, len);
+    for (unsigned i = 0; i < 4; i++)
+        key[i] = (uint8_t)(a >> (24 - 8 * i));
+    key[4] = (uint8_t)len;
+    return is_listed(s,
+        nr_sieve_hash_key(&s->keys, kind,
+            (struct nr_bytes){ key, kind == NR_KIND_IPV4 ? 4 : 5 }));
 }
 
 void

@@ -56,8 +56,9 @@ struct nr_watchlist {
     size_t n_all;   /* indicators of all layers */
     uint32_t *dead; /* owned; numbers that no longer count, ascending */
     size_t n_dead;
-    unsigned kinds; /* bit 1 << kind: there is one */
-    bool has_len4[33], has_len6[129];
+    unsigned kinds;                /* bit 1 << kind: there is one */
+    uint8_t lens4[33], lens6[129]; /* of ranges, longest first */
+    size_t n_lens4, n_lens6;
     bool has_idn;                         /* a name with an "xn--" label */
     _Atomic(struct nr_wl_shown *) *shown; /* owned; one per NR_WL_SHOWN */
 };

@@ -240,24 +240,24 @@ probe_domain(struct match *m, struct nr_bytes d)
     while (nr_domain_up(&d));
 }
 
-/* The ranges that hold ADDR: one question for each length in use, longest
- * first, so that the host bits go one after the other. */
+/* The ranges that hold ADDR: one question for each length in use, LENS of
+ * them, longest first, so that the host bits go one after the other. */
 static void
 probe_ranges(struct match *m, enum nr_kind kind, struct nr_bytes addr,
-    const bool *has_len)
+    const uint8_t *lens, size_t n)
 {
     uint8_t key[17];
 
-    if (!(m->w->kinds >> (unsigned)kind & 1))
-        return;
     memcpy(key, addr.p, addr.n);
-    for (size_t len = addr.n * 8;; len--) {
-        key[addr.n] = (uint8_t)len;
-        if (has_len[len])
-            ask(m, kind, (struct nr_bytes){ key, addr.n + 1 }, true);
-        if (len == 0)
-            break;
-        key[(len - 1) / 8] &= (uint8_t) ~(0x80 >> ((len - 1) % 8));
+    for (size_t i = 0; i < n; i++) {
+        size_t bits = lens[i], whole = bits / 8;
+
+        if (whole < addr.n) {
+            key[whole] &= (uint8_t) ~(0xff >> (bits % 8));
+            memset(key + whole + 1, 0, addr.n - whole - 1);
+        }
+        key[addr.n] = lens[i];
+        ask(m, kind, (struct nr_bytes){ key, addr.n + 1 }, true);
     }
 }
 
@@ -273,9 +273,22 @@ probe_url(struct match *m, struct nr_bytes u)
         probe(m, NR_KIND_URL, nr_bytes_sub(u, scheme, u.n));
 }
 
+/* Most addresses are of networks of which nothing is listed. */
+static bool
+may_be_listed(const struct match *m, struct nr_bytes addr)
+{
+    for (size_t i = 0; i < m->w->n_layers; i++)
+        if (nr_sieve_net_is_marked(m->w->layers[i].nets, m->w->layers[i].n_nets,
+                addr.p))
+            return true;
+    return false;
+}
+
 static void
 probe_token(struct match *m, enum nr_kind kind, struct nr_bytes key)
 {
+    if (kind == NR_KIND_IPV4 && !may_be_listed(m, key))
+        return;
     if (kind == NR_KIND_DOMAIN)
         probe_domain(m, key);
     else if (kind == NR_KIND_URL)
@@ -283,9 +296,9 @@ probe_token(struct match *m, enum nr_kind kind, struct nr_bytes key)
     else
         probe(m, kind, key);
     if (kind == NR_KIND_IPV4)
-        probe_ranges(m, NR_KIND_CIDR4, key, m->w->has_len4);
+        probe_ranges(m, NR_KIND_CIDR4, key, m->w->lens4, m->w->n_lens4);
     else if (kind == NR_KIND_IPV6)
-        probe_ranges(m, NR_KIND_CIDR6, key, m->w->has_len6);
+        probe_ranges(m, NR_KIND_CIDR6, key, m->w->lens6, m->w->n_lens6);
 }
 
 enum nr_err

@@ -436,16 +436,24 @@ gather_dead(struct nr_watchlist *w, struct nr_diag *d)
 static void
 gather_marks(struct nr_watchlist *w)
 {
+    uint64_t cidr4 = 0, cidr6[3] = { 0 };
+
     for (size_t i = 0; i < w->n_layers; i++) {
         const struct nr_wl_head *h = w->layers[i].head;
 
         w->kinds |= h->marks.kinds & ((1u << NR_KINDS) - 1);
         w->has_idn = w->has_idn || (h->marks.traits & NR_SIEVE_XN);
-        for (size_t len = 0; len <= 32; len++)
-            w->has_len4[len] |= h->marks.cidr4 >> len & 1;
-        for (size_t len = 0; len <= 128; len++)
-            w->has_len6[len] |= h->marks.cidr6[len / 64] >> len % 64 & 1;
+        cidr4 |= h->marks.cidr4;
+        for (size_t k = 0; k < 3; k++)
+            cidr6[k] |= h->marks.cidr6[k];
     }
+    w->n_lens4 = w->n_lens6 = 0;
+    for (unsigned len = 33; len-- > 0;)
+        if (cidr4 >> len & 1)
+            w->lens4[w->n_lens4++] = (uint8_t)len;
+    for (unsigned len = 129; len-- > 0;)
+        if (cidr6[len / 64] >> len % 64 & 1)
+            w->lens6[w->n_lens6++] = (uint8_t)len;
 }
 
 /* The layers of W are open. */
