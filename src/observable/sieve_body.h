@@ -321,18 +321,21 @@ number(const uint8_t *end, unsigned n)
     return v * 0x640a01 >> 16 & 0xff; /* 100, 10, 1 */
 }
 
-/* The address whose last dot is at DOT of the piece, of the network NET. False:
- * it is none. */
+/* The address whose last dot is at DOT of the piece. False: it is none. */
 static bool
-read_quad(const struct nr_sieve *s, size_t dot, uint32_t net, uint32_t *addr)
+read_quad(const struct nr_sieve *s, size_t dot, uint32_t *addr)
 {
     const uint8_t *d = s->p + s->base + dot;
     uint64_t stops = bits_before(s->no_digit, dot);
     unsigned c = take_top(&stops), b = take_top(&stops);
     unsigned a = take_top(&stops), last = digits_at(d + 1);
 
-    *addr = net << 8 | number(d + 1 + last, last);
-    return c <= 3 && b - c <= 4 && a - b <= 4 && last <= 3;
+    if (c > 3 || b - c > 4 || a - b > 4 || last > 3)
+        return false;
+    *addr = number(d - b - 1, a - b - 1) << 24 |
+        number(d - c - 1, b - c - 1) << 16 | number(d, c) << 8 |
+        number(d + 1 + last, last);
+    return true;
 }
 
 /* The probe H of the address with its last dot at AT passed: is it, or the
@@ -340,16 +343,10 @@ read_quad(const struct nr_sieve *s, size_t dot, uint32_t net, uint32_t *addr)
 static void
 check_quad(struct nr_sieve *s, uint64_t h, size_t at)
 {
-    size_t dot = at - s->base;
-    const uint8_t *d = s->p + at;
-    uint64_t stops = bits_before(s->no_digit, dot);
-    unsigned c = take_top(&stops), b = take_top(&stops);
-    unsigned a = take_top(&stops);
-    uint32_t net = number(d - b - 1, a - b - 1) << 16 |
-        number(d - c - 1, b - c - 1) << 8 | number(d, c),
-             addr;
+    uint32_t addr;
 
-    if (read_quad(s, dot, net, &addr) && nr_sieve_quad_is_listed(s, h, addr))
+    if (read_quad(s, at - s->base, &addr) &&
+        nr_sieve_quad_is_listed(s, h, addr))
         sieve_spot(s, at);
 }
 
@@ -365,12 +362,22 @@ look_up(struct nr_sieve *s)
     }
     s->n_probes = 0;
     for (size_t i = 0; i < n; i++) {
-        if (s->passed[i] & SIEVE_NAME)
-            probe_suffixes(s, s->passed[i] & ~SIEVE_NAME);
-        else if (s->passed[i] & SIEVE_QUAD)
-            check_quad(s, s->hash[i], s->passed[i] & ~SIEVE_QUAD);
-        else
-            sieve_spot(s, s->passed[i]);
+        size_t at = s->passed[i] & SIEVE_PLACE;
+
+        switch (s->passed[i] & ~SIEVE_PLACE) {
+        case SIEVE_NAME:
+            probe_suffixes(s, at);
+            break;
+        case SIEVE_QUAD:
+            check_quad(s, s->hash[i], at);
+            break;
+        case SIEVE_URL:
+            if (nr_sieve_url_is_listed(s, at))
+                sieve_spot(s, at);
+            break;
+        default:
+            sieve_spot(s, at);
+        }
     }
     nr_sieve_deep(s);
 }
@@ -522,10 +529,10 @@ probe_quads(struct nr_sieve *s)
         for (size_t k = 0; k < n; k++)
             sieve_fetch_net(s, (uint32_t)s->cut.net[k]);
         for (size_t k = 0; k < n; k++) {
-            uint32_t net = (uint32_t)s->cut.net[k], a;
+            uint32_t a;
 
-            if (sieve_in_nets(s, net) &&
-                read_quad(s, (size_t)at[k] - 1, net, &a))
+            if (sieve_in_nets(s, (uint32_t)s->cut.net[k]) &&
+                read_quad(s, (size_t)at[k] - 1, &a))
                 nr_sieve_quad(s, a, s->base + at[k] - 1);
         }
     }
@@ -543,7 +550,7 @@ take_mark(struct nr_sieve *s, const uint8_t *p, unsigned n, size_t place)
     sieve_push(s,
         sieve_mix(&s->keys, head_nh(&s->keys, p, n - 1),
             sieve_salt(NR_KIND_URL)),
-        place, 0);
+        place, SIEVE_URL);
     return true;
 }
 
@@ -572,7 +579,7 @@ probe_urls(struct nr_sieve *s)
         sieve_push(s,
             sieve_mix(&s->keys, head_nh(&s->keys, p, n),
                 sieve_salt(NR_KIND_URL)),
-            at - 1, 0);
+            at - 1, SIEVE_URL);
     }
 }
 

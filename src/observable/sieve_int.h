@@ -39,8 +39,10 @@
 #define SIEVE_CUT    ((size_t)64)   /* quads that are cut out at a time */
 
 /* A probe's place, and in the bits above what more is to be asked. */
-#define SIEVE_NAME ((uint32_t)1 << 31)
-#define SIEVE_QUAD ((uint32_t)1 << 30)
+#define SIEVE_PLACE (((uint32_t)1 << 30) - 1)
+#define SIEVE_NAME  ((uint32_t)1 << 30)
+#define SIEVE_QUAD  ((uint32_t)2 << 30)
+#define SIEVE_URL   ((uint32_t)3 << 30) /* as it stands, no option that adds */
 
 _Static_assert(NR_SCAN_BLOCK_MAX < (size_t)1 << 30, "places");
 
@@ -141,6 +143,9 @@ void nr_sieve_odd_quad(struct nr_sieve *s, size_t at, size_t end);
 
 /* The address A with its last dot at AT, whose network has its bit. */
 void nr_sieve_quad(struct nr_sieve *s, uint32_t a, size_t at);
+
+/* Is the URL whose second slash is at AT, as the scanner reads it? */
+bool nr_sieve_url_is_listed(struct nr_sieve *s, size_t at);
 
 /* Is what its probe H was of in a list: the address A, or a range with it? */
 bool nr_sieve_quad_is_listed(const struct nr_sieve *s, uint64_t h, uint32_t a);

@@ -239,6 +239,36 @@ nr_sieve_odd_url(struct nr_sieve *s, size_t at, size_t place)
                 place, 0);
 }
 
+/* Many URLs begin as a listed one does. */
+bool
+nr_sieve_url_is_listed(struct nr_sieve *s, size_t at)
+{
+    struct nr_scan scan = scanner(s);
+    uint64_t h[4]; /* whole and without a mark at its end; without scheme */
+    size_t n = 0;
+
+    if (s->options)
+        return true;
+    nr_scan_url(&scan, at - 2);
+    for (size_t i = 0; i < s->tokens.n && n + 2 <= sizeof(h) / sizeof(*h);
+         i++) {
+        struct nr_bytes key = nr_token_key(&s->tokens, &s->tokens.v[i]);
+        size_t scheme = nr_url_head(key) - 2;
+
+        h[n++] = nr_sieve_hash_key(&s->keys, NR_KIND_URL, key);
+        h[n++] = nr_sieve_hash_key(&s->keys, NR_KIND_URL,
+            nr_bytes_sub(key, scheme, key.n));
+    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < s->n_sets; k++)
+            (void)nr_sieve_find(s->sets[k].slots, s->sets[k].slots_n,
+                h[i]); /* fetches */
+    for (size_t i = 0; i < n; i++)
+        if (is_listed(s, h[i]))
+            return true;
+    return false;
+}
+
 /* --- e-mail, IPv6, hashes --- */
 
 void
