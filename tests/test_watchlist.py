@@ -359,8 +359,8 @@ PARTS = ["entries", "keys", "abouts", "claims", "strings", "slots", "filter", "n
 
 
 def sections(data):
-    """Where each part lies: "NRWL" version 2, format.h."""
-    assert data[:4] == b"NRWL" and struct.unpack_from("<H", data, 4)[0] == 2
+    """Where each part lies: "NRWL" version 3, format.h."""
+    assert data[:4] == b"NRWL" and struct.unpack_from("<H", data, 4)[0] == 3
     head = struct.unpack_from("<H", data, 6)[0]
     size = struct.unpack_from("<Q", data, 16)[0]
     assert size == len(data)

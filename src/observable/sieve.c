@@ -52,6 +52,8 @@ add_set(struct nr_sieve *s, const struct nr_sieve_set *set)
     s->cidr6[0] |= set->marks.cidr6[0];
     s->cidr6[1] |= set->marks.cidr6[1];
     s->cidr6[2] |= set->marks.cidr6[2] & 1;
+    for (size_t i = 0; i < NR_SIEVE_ENDS; i++)
+        s->ends[i] |= set->marks.ends[i];
 }
 
 enum nr_err

@@ -65,12 +65,15 @@ enum nr_sieve_trait {
     NR_SIEVE_XN_TLD = 2, /* ... as its last one */
 };
 
+#define NR_SIEVE_ENDS 128 /* words */
+
 /* What goes into the head of a list's file. */
 struct nr_sieve_marks {
-    uint32_t kinds;    /* bit for each enum nr_kind present */
-    uint32_t traits;   /* enum nr_sieve_trait */
-    uint64_t cidr4;    /* bit for each prefix length in use */
-    uint64_t cidr6[3]; /* likewise; 0..128 */
+    uint32_t kinds;               /* bit for each enum nr_kind present */
+    uint32_t traits;              /* enum nr_sieve_trait */
+    uint64_t cidr4;               /* bit for each prefix length in use */
+    uint64_t cidr6[3];            /* likewise; 0..128 */
+    uint64_t ends[NR_SIEVE_ENDS]; /* bits of the last labels of names */
 };
 
 /*

@@ -175,17 +175,20 @@ find_events(struct nr_sieve *s, size_t words)
         lanes hex = load(m->hex + w), slash = load(m->slash + w);
         lanes colon_b = before(colon, &c.colon), both = hex | colon;
         lanes dots = dot & up(label, before(label, &c.label), 1);
-        lanes alpha = load(m->alpha + w), colons, first;
+        lanes alpha = load(m->alpha + w), colons, first, urls, v6, groups;
 
         first = alpha & up(dots, before(dots, &c.dot_label), 1);
         colons = colon & up(both, before(both, &c.both), 1);
         store(e->names + w, name_ends(label, dot, first, ~(alpha | digit), &c));
         store(e->quads + w, quad_lasts(dot, digit, &c));
-        store(e->urls + w,
-            slash & up(slash, before(slash, &c.slash), 1) &
-                up(colon, colon_b, 2));
-        store(e->v6 + w, v6_colons(colons, colon & up(colon, colon_b, 1), &c));
-        store(e->hex + w, hex_groups(hex));
+        urls = slash & up(slash, before(slash, &c.slash), 1) &
+            up(colon, colon_b, 2);
+        v6 = v6_colons(colons, colon & up(colon, colon_b, 1), &c);
+        groups = hex_groups(hex);
+        store(e->urls + w, urls);
+        store(e->v6 + w, v6);
+        store(e->hex + w, groups);
+        store(e->few + w, urls | v6 | groups | load(m->at + w));
         store(s->stop + SIEVE_BACK + w, ~label);
         store(s->no_digit + SIEVE_BACK + w, ~digit);
         store(s->no_v6 + SIEVE_BACK + w, ~both);
@@ -241,20 +244,29 @@ classify_all(struct nr_sieve *s, size_t words)
     }
 }
 
-/* The places of an event that most words have not. */
-STAGE void
-list_few(struct sieve_list *l, const uint64_t *map, size_t words)
+static inline void
+list_word(struct sieve_list *l, size_t at, uint64_t m)
 {
-    l->n = 0;
-    for (size_t g = 0; g < words; g += 8) {
-        for (unsigned live = live_words(map + g); live; live &= live - 1) {
+    for (; m; m &= m - 1)
+        l->v[l->n++] = (uint16_t)(at + (unsigned)__builtin_ctzll(m));
+}
+
+/* The places of events that most words have not. */
+STAGE void
+list_few(struct nr_sieve *s, size_t words)
+{
+    const struct sieve_events *e = &s->events;
+
+    s->urls.n = s->mails.n = s->v6.n = s->hex.n = 0;
+    for (size_t g = 0; g < words; g += 8)
+        for (unsigned live = live_words(e->few + g); live; live &= live - 1) {
             size_t w = g + (size_t)__builtin_ctz(live);
 
-            for (uint64_t m = map[w]; m; m &= m - 1)
-                l->v[l->n++] = (uint16_t)(w * 64 +
-                    (unsigned)__builtin_ctzll(m));
+            list_word(&s->urls, w * 64, e->urls[w]);
+            list_word(&s->mails, w * 64, s->planes.at[w]);
+            list_word(&s->v6, w * 64, e->v6[w]);
+            list_word(&s->hex, w * 64, e->hex[w]);
         }
-    }
 }
 
 /* --- stage 3: looking up --- */
@@ -396,6 +408,29 @@ probe_tail(struct nr_sieve *s, const uint8_t *end, size_t at, unsigned n,
     s->at[s->n_probes] = (uint32_t)at | SIEVE_NAME;
     s->n_probes += count;
     sieve_fetch(s, h);
+}
+
+/* Only names whose last label some listed name ends in: of what looks like a
+ * name in a log, half and more are files and words with a dot. A hyphen at the
+ * end is not of the name; those are kept. */
+STAGE void
+keep_ends(struct nr_sieve *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->names.n; i++) {
+        size_t end = s->names.v[i], bit;
+        const uint8_t *e = s->p + s->base + end;
+        unsigned dot = e[-1] == '.', last;
+        uint64_t stops = bits_before(s->stop, end - dot);
+
+        e -= dot;
+        last = take_top(&stops);
+        bit = sieve_end_bit(sieve_load(e - 8), last);
+        s->names.v[n] = (uint16_t)end;
+        n += (s->ends[bit / 64] >> (bit & 63) & 1) | (e[-1] == '-');
+    }
+    s->names.n = n;
 }
 
 STAGE void
@@ -672,10 +707,8 @@ piece(struct nr_sieve *s, size_t words)
     classify_all(s, round);
     find_events(s, round);
     list_all(s, round);
-    list_few(&s->urls, s->events.urls, words);
-    list_few(&s->mails, s->planes.at, words);
-    list_few(&s->v6, s->events.v6, words);
-    list_few(&s->hex, s->events.hex, words);
+    list_few(s, words);
+    keep_ends(s);
     probe_names(s);
     probe_quads(s);
     probe_urls(s);

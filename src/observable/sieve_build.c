@@ -205,6 +205,21 @@ xn_traits(struct nr_bytes key)
 }
 
 static void
+mark_end(struct nr_sieve_build *b, struct nr_bytes name)
+{
+    const uint8_t *dot = memrchr(name.p, '.', name.n);
+    size_t n = dot ? (size_t)(name.p + name.n - dot) - 1 : name.n, bit;
+    uint8_t w[8] = { 0 };
+
+    n = nr_min(n, sizeof(w));
+    if (n == 0)
+        return;
+    memcpy(w + sizeof(w) - n, name.p + name.n - n, n);
+    bit = sieve_end_bit(sieve_load(w), (unsigned)n);
+    b->marks.ends[bit / 64] |= UINT64_C(1) << (bit & 63);
+}
+
+static void
 mark(struct nr_sieve_build *b, const struct nr_sieve_item *i)
 {
     b->marks.kinds |= (uint32_t)1 << i->kind;
@@ -220,6 +235,9 @@ mark(struct nr_sieve_build *b, const struct nr_sieve_item *i)
         b->marks.cidr6[i->key.p[16] / 64] |= UINT64_C(1) << (i->key.p[16] % 64);
         break;
     case NR_KIND_DOMAIN:
+        mark_end(b, i->key);
+        b->marks.traits |= xn_traits(i->key);
+        break;
     case NR_KIND_EMAIL:
     case NR_KIND_URL:
         b->marks.traits |= xn_traits(i->key);

@@ -226,6 +226,19 @@ sieve_salt_v6(unsigned kind, unsigned len)
     return sieve_salt(kind + (len << 8));
 }
 
+/* Bit for a last label in the marks of a list. OCTETS: the 8 before its end, of
+ * which N are of it; more than 8 do not count. */
+static inline size_t
+sieve_end_bit(uint64_t octets, unsigned n)
+{
+    unsigned skip = n < 8 ? 64 - 8 * n : 0;
+
+    octets = (octets | SIEVE_FOLD) >> skip << skip;
+    return (size_t)(octets * UINT64_C(0x9e3779b97f4a7c15) >> 51);
+}
+
+_Static_assert(NR_SIEVE_ENDS * 64 == 1 << (64 - 51), "bits of ends");
+
 /* The four bits of a probe in its word of the filter, and the word. */
 static inline uint64_t
 sieve_bits(uint64_t h)

@@ -61,6 +61,7 @@ struct sieve_events {
     uint64_t urls[SIEVE_WORDS];  /* second slash behind a colon */
     uint64_t v6[SIEVE_WORDS];    /* colons that may be of an address */
     uint64_t hex[SIEVE_WORDS];   /* groups of 16 digits */
+    uint64_t few[SIEVE_WORDS];   /* the last three, and '@' */
 };
 
 struct sieve_list {
@@ -83,6 +84,7 @@ struct nr_sieve {
     unsigned options;
     uint32_t kinds, traits; /* of all sets */
     uint64_t cidr4, cidr6[3];
+    uint64_t ends[NR_SIEVE_ENDS];
 
     /* the block */
     const uint8_t *p;

@@ -1,5 +1,5 @@
 /*
- * The file of a watchlist: "NRWL", version 2.
+ * The file of a watchlist: "NRWL", version 3.
  *
  *     head      below, with its own checksum
  *     entries   12 octets an indicator, in the order of adding
@@ -35,7 +35,7 @@
 
 #include <stdint.h>
 
-#define NR_WL_VERSION 2
+#define NR_WL_VERSION 3
 #define NR_WL_ENDIAN  0x4e524c31u
 #define NR_WL_ALIGN   ((size_t)64)
 #define NR_WL_PAGE    ((size_t)1 << 16)

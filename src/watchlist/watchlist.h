@@ -10,7 +10,7 @@
  * which add, change and remove indicators of what stands below them. Whoever
  * opens PATH gets all of them, as they stood at one moment.
  *
- * The file ("NRWL", version 2; format.h) is not read when it is opened: its
+ * The file ("NRWL", version 3; format.h) is not read when it is opened: its
  * head and its table of page checksums are checked, and of a small list
  * (NR_WATCHLIST_WHOLE) every page. Pages of a larger one are checked when an
  * indicator on them is first read, and all of them by nr_watchlist_verify().
