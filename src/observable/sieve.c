@@ -198,6 +198,12 @@ nr_sieve_net_is_marked(const uint64_t *nets, size_t nets_n, const uint8_t a[4])
     return nets[net / 64] >> (net & 63) & 1;
 }
 
+bool
+nr_sieve_name_is_marked(const uint64_t *filter, size_t filter_n, uint64_t hash)
+{
+    return (sieve_bits(hash) & ~filter[sieve_word(hash, filter_n)]) == 0;
+}
+
 size_t
 nr_count_lines(struct nr_bytes in, unsigned cpu)
 {

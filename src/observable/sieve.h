@@ -222,6 +222,10 @@ enum nr_err nr_sieve_run(struct nr_sieve *s, struct nr_bytes block,
 bool nr_sieve_net_is_marked(const uint64_t *nets, size_t nets_n,
     const uint8_t a[4]);
 
+/* May the name with this nr_sieve_hash() be in the list whose FILTER is? */
+bool nr_sieve_name_is_marked(const uint64_t *filter, size_t filter_n,
+    uint64_t hash);
+
 /* Line feeds in IN, by the fastest way of CPU. No slack is needed. */
 size_t nr_count_lines(struct nr_bytes in, unsigned cpu);
 /* AT plus the offset behind each line feed in IN, to TO, which has room for

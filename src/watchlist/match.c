@@ -203,6 +203,17 @@ answer(struct match *m)
     m->n = 0;
 }
 
+/* Most names on a line are in no list, and the filter is nearer than slots. */
+static bool
+may_be_name(const struct match *m, uint64_t hash)
+{
+    for (size_t i = 0; i < m->w->n_layers; i++)
+        if (nr_sieve_name_is_marked(m->w->layers[i].filter,
+                m->w->layers[i].n_words, hash))
+            return true;
+    return false;
+}
+
 /* Ask for KEY; OWN: it is gone when this returns. */
 static void
 ask(struct match *m, enum nr_kind kind, struct nr_bytes key, bool own)
@@ -212,6 +223,8 @@ ask(struct match *m, enum nr_kind kind, struct nr_bytes key, bool own)
     if (!(m->w->kinds >> (unsigned)kind & 1) || m->err != NR_OK)
         return;
     q->hash = nr_sieve_hash(&m->w->layers[0].head->key, kind, key);
+    if (kind == NR_KIND_DOMAIN && !may_be_name(m, q->hash))
+        return;
     for (size_t k = 0; k < m->w->n_layers; k++)
         (void)nr_sieve_find(m->w->layers[k].slots, m->w->layers[k].n_slots,
             q->hash); /* fetches */
