@@ -237,6 +237,42 @@ check_random(struct check *c)
     }
 }
 
+/* So many probes in one piece that they are looked up in its midst: whatever
+ * is being cut out then must not be touched. */
+static void
+check_crowd(struct check *c)
+{
+    static const char url[] = "http://crowded.example/a-path-of-more-than-32/";
+    static struct text t;
+    struct check own = *c;
+
+    t.n = 0;
+    put(&t, "ipv6\tfe80::a:b\nurl\t", 19);
+    put(&t, url, sizeof(url) - 1);
+    for (unsigned len = 1; len < 25; len++) {
+        char row[32];
+
+        put(&t, row,
+            (size_t)snprintf(row, sizeof(row), "\ncidr\t0.0.0.0/%u", len));
+    }
+    own.l = try_list_create((struct nr_str){ (const char *)t.p, t.n });
+    for (unsigned quads = 70; quads < 76; quads++)
+        for (unsigned urls = 0; urls < 60; urls++) {
+            t.n = 0;
+            for (unsigned i = 0; i < quads; i++)
+                put(&t, "1.1.1.1 ", 8);
+            put(&t, "\n", 1);
+            for (unsigned i = 0; i < urls; i++) {
+                put(&t, url, sizeof(url) - 1);
+                put(&t, "2 ", 2);
+            }
+            put(&t, "\nfe80:0:0:0:0:0:a:b\n", 20);
+            try_at(&own, t.p, t.n, 0);
+        }
+    c->failed = own.failed;
+    try_list_destroy(own.l);
+}
+
 static void
 check_counting(struct check *c)
 {
@@ -306,6 +342,7 @@ main(int argc, char **argv)
     c.l = try_list_create((struct nr_str){ list, sizeof(list) - 1 });
     check_places(&c);
     check_random(&c);
+    check_crowd(&c);
     check_counting(&c);
     if (c.seen.lines < 10000)
         printf("not ok - only %zu lines matched\n", c.seen.lines);

@@ -314,13 +314,12 @@ nr_sieve_ipv6(struct nr_sieve *s, size_t at)
 
     if (at < s->v6_end)
         return;
+    sieve_make_room(s); /* before: looking up scans, too */
     scan = scanner(s);
     nr_scan_ipv6(&scan, at);
     s->v6_end = scan.v6_end;
-    if (s->tokens.n == 0)
-        return;
-    sieve_make_room(s);
-    push_v6(s, nr_token_key(&s->tokens, &s->tokens.v[0]).p, at);
+    if (s->tokens.n > 0)
+        push_v6(s, nr_token_key(&s->tokens, &s->tokens.v[0]).p, at);
 }
 
 void
