@@ -1,4 +1,6 @@
-/* noroshi archive: add, ls, stat, verify, prune. */
+/* noroshi archive: add, ls, stat, verify; the rest is in archive_keep.c. */
+#include "archive_keep.h"
+
 #include "archive/archive.h"
 #include "base/file.h"
 #include "cmds.h"
@@ -21,9 +23,8 @@ struct wanted {
     const char *dir;
     char dir_text[PATH_OCTETS];
     int64_t zone_east_s;
-    bool recurse, dry_run, growing;
-    uint64_t memory, keep_days;
-    int64_t before_s;
+    bool recurse, growing;
+    uint64_t memory;
     size_t failed;
 };
 
@@ -232,7 +233,7 @@ look(struct wanted *w, int (*show)(struct wanted *, const struct nr_archive *))
     return w->failed > 0 ? CLI_INCOMPLETE : status;
 }
 
-/* verify, prune */
+/* verify */
 
 static int
 verify(struct wanted *w)
@@ -253,73 +254,17 @@ verify(struct wanted *w)
     return err == NR_EDAMAGED ? CLI_INCOMPLETE : err ? CLI_ERROR : CLI_NOTHING;
 }
 
-/* Days and kinds of log of which nothing is left. Said before it is done. */
-static void
-say_lost(const struct nr_archive *a, int64_t before, size_t *drop)
-{
-    int64_t kept = INT64_MAX;
-    char from[NR_RFC3339_MAX], to[NR_RFC3339_MAX];
-
-    *drop = 0;
-    for (size_t i = 0; i < nr_archive_segments(a); i++) {
-        struct nr_segment_info s = nr_archive_segment(a, i);
-
-        if (!nr_archive_is_before(a, i, before)) {
-            if (s.first_s != NR_TIME_NONE && s.first_s < kept)
-                kept = s.first_s;
-            continue;
-        }
-        ++*drop;
-        (void)printf("drop\t%s\t%s\t%s\t%llu\t", s.name, day(s.first_s, from),
-            day(s.last_s, to), (unsigned long long)s.lines);
-        print_mask(s.kinds, false);
-        (void)fputc('\n', stdout);
-    }
-    if (*drop > 0 && kept != INT64_MAX)
-        (void)printf("unanswerable\tbefore %s: questions about earlier days "
-                     "will get cannot-say\n",
-            nr_day_print(nr_day_of(kept), from));
-    else if (*drop > 0)
-        (void)printf("unanswerable\tall: nothing dated is left\n");
-    (void)fflush(stdout);
-}
-
-static int
-prune(struct wanted *w)
-{
-    int64_t before = w->before_s == NR_TIME_NONE
-        ? nr_day_of(nr_env_now_s(&w->cli->env)) - (int64_t)w->keep_days
-        : nr_day_of(w->before_s);
-    struct nr_archive *a = NULL;
-    struct nr_diag d = { 0 };
-    enum nr_err err;
-    size_t n = 0;
-
-    if ((w->before_s == NR_TIME_NONE) == (w->keep_days == 0))
-        return cli_error(w->cli,
-            "prune needs one of --before DAY and --keep-days N");
-    err = open_archive(w, w->dry_run ? NR_ARCHIVE_READ : NR_ARCHIVE_WRITE, &a,
-        &d);
-    if (err)
-        return cli_fail(w->cli, &d);
-    say_lost(a, before, &n);
-    if (!w->dry_run)
-        err = nr_archive_prune(a, before, &n, &d);
-    (void)printf("%s %zu segments\n", w->dry_run ? "would drop" : "dropped", n);
-    nr_archive_close(a);
-    if (err)
-        return cli_fail(w->cli, &d);
-    return w->failed > 0 ? CLI_INCOMPLETE : CLI_NOTHING;
-}
-
 int
 cmd_archive(struct cli *cli, int argc, char **argv)
 {
     static const char usage[] =
         "add [-r] [--tz +HHMM] [--memory N] [--growing] FILE... | ls | stat | "
-        "verify | prune --before DAY | --keep-days N [--dry-run]  "
+        "verify | prune --before DAY | --keep-days N | --keep-size OCTETS | "
+        "--keep-kind KIND=DAYS... [-i LIST...] [--dry-run | --yes] | "
+        "hold add NAME FROM TO [--reason TEXT] | hold ls | hold rm NAME  "
         "[--home DIR | --archive DIR]";
-    struct wanted w = { .cli = cli, .before_s = NR_TIME_NONE };
+    struct wanted w = { .cli = cli };
+    struct archive_keep k = { .cli = cli, .before_s = NR_TIME_NONE };
     const struct cli_option table[] = {
         { "home", 0, CLI_TEXT, &cli->home },
         { "archive", 0, CLI_TEXT, &w.dir },
@@ -327,15 +272,21 @@ cmd_archive(struct cli *cli, int argc, char **argv)
         { "recursive", 'r', CLI_FLAG, &w.recurse },
         { "memory", 0, CLI_U64, &w.memory },
         { "growing", 0, CLI_FLAG, &w.growing },
-        { "before", 0, CLI_TIME, &w.before_s },
-        { "keep-days", 0, CLI_U64, &w.keep_days },
-        { "dry-run", 'n', CLI_FLAG, &w.dry_run },
+        { "before", 0, CLI_TIME, &k.before_s },
+        { "keep-days", 0, CLI_U64, &k.keep_days },
+        { "keep-size", 0, CLI_U64, &k.keep_size },
+        { "keep-kind", 0, CLI_LIST, &k.kinds },
+        { "indicators", 'i', CLI_LIST, &k.lists },
+        { "dry-run", 'n', CLI_FLAG, &k.dry_run },
+        { "yes", 'y', CLI_FLAG, &k.yes },
+        { "reason", 0, CLI_TEXT, &k.reason },
         { NULL, 0, CLI_FLAG, NULL },
     };
     int n;
 
     if (!cli_parse(cli, table, usage, argc, argv, &n))
         return CLI_ERROR;
+    k.dir = w.dir;
     if (n > 1 && strcmp(argv[0], "add") == 0)
         return add(&w, n - 1, argv + 1);
     if (n == 1 && strcmp(argv[0], "ls") == 0)
@@ -345,6 +296,8 @@ cmd_archive(struct cli *cli, int argc, char **argv)
     if (n == 1 && strcmp(argv[0], "verify") == 0)
         return verify(&w);
     if (n == 1 && strcmp(argv[0], "prune") == 0)
-        return prune(&w);
+        return archive_prune(&k);
+    if (n > 1 && strcmp(argv[0], "hold") == 0)
+        return archive_hold(&k, n - 1, argv + 1);
     return cli_usage(cli, usage);
 }

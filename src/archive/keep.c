@@ -196,8 +196,7 @@ nr_hold_add(struct nr_archive *a, const struct nr_hold *h, struct nr_diag *d)
     if (!err && !all.v)
         err = nr_fail(d, NR_ENOMEM, 0, "holds: no memory");
     for (size_t i = 0; !err && i < old.n; i++) {
-        int c = nr_bytes_cmp(nr_bytes_of(old.v[i].name),
-            nr_bytes_of(h->name));
+        int c = nr_bytes_cmp(nr_bytes_of(old.v[i].name), nr_bytes_of(h->name));
 
         if (c == 0)
             err = nr_fail(d, NR_EEXIST, 0, "hold: the name is taken");

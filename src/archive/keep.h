@@ -78,11 +78,11 @@ struct nr_keep_loss {
 };
 
 struct nr_keep_plan {
-    enum nr_keep_fate *fate; /* of each segment, as nr_archive_segment */
+    enum nr_keep_fate *fate;     /* of each segment, as nr_archive_segment */
     const struct nr_hold **hold; /* where the fate is NR_KEEP_HELD */
     size_t n_drop, n_held;
-    uint64_t octets;      /* stored, of what goes */
-    uint64_t over;        /* octets by which the rest is still too large */
+    uint64_t octets; /* stored, of what goes */
+    uint64_t over;   /* octets by which the rest is still too large */
     struct nr_keep_loss *losses; /* by kind, then by day */
     size_t n_losses;
     uint8_t *days[NR_LOG_KINDS]; /* presence of what stays; NULL: none */

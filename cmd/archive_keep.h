@@ -1,0 +1,24 @@
+/* noroshi archive prune, hold, verify, repair: upkeep of an archive. */
+#ifndef ARCHIVE_KEEP_H
+#define ARCHIVE_KEEP_H
+
+#include "cli.h"
+
+struct archive_keep {
+    struct cli *cli;
+    const char *dir; /* NULL: HOME/archive */
+    char dir_text[4096];
+    bool dry_run, yes, all, discard;
+    uint64_t keep_days, keep_size; /* 0: not given */
+    int64_t before_s;              /* NR_TIME_NONE: not given */
+    struct cli_list kinds;         /* KIND=DAYS */
+    struct cli_list lists;         /* whose questions are looked at */
+    const char *reason;
+    size_t failed; /* said on stderr */
+};
+
+/* Each gets the operands after its name and returns an exit status. */
+int archive_prune(struct archive_keep *k);
+int archive_hold(struct archive_keep *k, int argc, char **argv);
+
+#endif
