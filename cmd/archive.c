@@ -1,4 +1,5 @@
-/* noroshi archive: add, ls, stat, verify; the rest is in archive_keep.c. */
+/* noroshi archive: add, ls, stat; the rest is in archive_keep.c and
+ * archive_repair.c. */
 #include "archive_keep.h"
 
 #include "archive/archive.h"
@@ -233,33 +234,13 @@ look(struct wanted *w, int (*show)(struct wanted *, const struct nr_archive *))
     return w->failed > 0 ? CLI_INCOMPLETE : status;
 }
 
-/* verify */
-
-static int
-verify(struct wanted *w)
-{
-    struct nr_archive *a = NULL;
-    struct nr_diag d = { 0 };
-    enum nr_err err = open_archive(w, NR_ARCHIVE_READ, &a, &d);
-    size_t n;
-
-    if (err)
-        return cli_fail(w->cli, &d);
-    n = nr_archive_segments(a);
-    err = nr_archive_verify(a, &d);
-    (void)printf("segments %zu damaged %zu\n", n, nr_archive_damaged(a));
-    nr_archive_close(a);
-    if (err)
-        (void)cli_fail(w->cli, &d);
-    return err == NR_EDAMAGED ? CLI_INCOMPLETE : err ? CLI_ERROR : CLI_NOTHING;
-}
-
 int
 cmd_archive(struct cli *cli, int argc, char **argv)
 {
     static const char usage[] =
         "add [-r] [--tz +HHMM] [--memory N] [--growing] FILE... | ls | stat | "
-        "verify | prune --before DAY | --keep-days N | --keep-size OCTETS | "
+        "verify | repair SEG... | --all [--discard] | prune --before DAY | "
+        "--keep-days N | --keep-size OCTETS | "
         "--keep-kind KIND=DAYS... [-i LIST...] [--dry-run | --yes] | "
         "hold add NAME FROM TO [--reason TEXT] | hold ls | hold rm NAME  "
         "[--home DIR | --archive DIR]";
@@ -279,6 +260,8 @@ cmd_archive(struct cli *cli, int argc, char **argv)
         { "indicators", 'i', CLI_LIST, &k.lists },
         { "dry-run", 'n', CLI_FLAG, &k.dry_run },
         { "yes", 'y', CLI_FLAG, &k.yes },
+        { "all", 0, CLI_FLAG, &k.all },
+        { "discard", 0, CLI_FLAG, &k.discard },
         { "reason", 0, CLI_TEXT, &k.reason },
         { NULL, 0, CLI_FLAG, NULL },
     };
@@ -294,7 +277,9 @@ cmd_archive(struct cli *cli, int argc, char **argv)
     if (n == 1 && strcmp(argv[0], "stat") == 0)
         return look(&w, stat_archive);
     if (n == 1 && strcmp(argv[0], "verify") == 0)
-        return verify(&w);
+        return archive_verify(&k);
+    if (n > 0 && strcmp(argv[0], "repair") == 0)
+        return archive_repair(&k, n - 1, argv + 1);
     if (n == 1 && strcmp(argv[0], "prune") == 0)
         return archive_prune(&k);
     if (n > 1 && strcmp(argv[0], "hold") == 0)

@@ -21,9 +21,9 @@ problem(void *ctx, const struct nr_diag *d)
     (void)cli_fail(k->cli, d);
 }
 
-static enum nr_err
-open_archive(struct archive_keep *k, bool write, struct nr_archive **out,
-    struct nr_diag *d)
+enum nr_err
+archive_keep_open(struct archive_keep *k, bool write, bool quiet,
+    struct nr_archive **out, struct nr_diag *d)
 {
     struct nr_archive_problem p = { problem, k };
 
@@ -39,7 +39,7 @@ open_archive(struct archive_keep *k, bool write, struct nr_archive **out,
         return nr_fail_name(d, NR_ENOTFOUND,
             "archive: does not exist; noroshi archive add makes it", k->dir);
     return nr_archive_open(k->dir, write ? NR_ARCHIVE_WRITE : NR_ARCHIVE_READ,
-        &p, out, d);
+        quiet ? NULL : &p, out, d);
 }
 
 /* The rule */
@@ -246,7 +246,7 @@ archive_prune(struct archive_keep *k)
 
     if (!rule_of(k, &rule))
         return CLI_ERROR;
-    err = open_archive(k, !k->dry_run, &a, &d);
+    err = archive_keep_open(k, !k->dry_run, false, &a, &d);
     if (!err)
         err = prune(k, a, &rule, &d);
     nr_archive_close(a);
@@ -264,7 +264,7 @@ hold_ls(struct archive_keep *k)
     struct nr_holds h = { 0 };
     struct nr_arena arena;
     struct nr_diag d = { 0 };
-    enum nr_err err = open_archive(k, false, &a, &d);
+    enum nr_err err = archive_keep_open(k, false, false, &a, &d);
 
     nr_arena_init(&arena, PLAN_MEMORY);
     if (!err)
@@ -307,7 +307,7 @@ hold_add(struct archive_keep *k, char **argv, struct nr_diag *d)
     if (!err)
         err = day_operand(argv[2], &h.days.to, d);
     if (!err)
-        err = open_archive(k, true, &a, d);
+        err = archive_keep_open(k, true, false, &a, d);
     if (!err)
         err = nr_hold_add(a, &h, d);
     nr_archive_close(a);
@@ -326,7 +326,7 @@ archive_hold(struct archive_keep *k, int argc, char **argv)
     if (argc == 4 && strcmp(argv[0], "add") == 0) {
         err = hold_add(k, argv + 1, &d);
     } else if (argc == 2 && strcmp(argv[0], "rm") == 0) {
-        err = open_archive(k, true, &a, &d);
+        err = archive_keep_open(k, true, false, &a, &d);
         if (!err)
             err = nr_hold_remove(a, nr_str_of(argv[1]), &d);
         nr_archive_close(a);

@@ -4,6 +4,8 @@
 
 #include "cli.h"
 
+struct nr_archive;
+
 struct archive_keep {
     struct cli *cli;
     const char *dir; /* NULL: HOME/archive */
@@ -20,5 +22,12 @@ struct archive_keep {
 /* Each gets the operands after its name and returns an exit status. */
 int archive_prune(struct archive_keep *k);
 int archive_hold(struct archive_keep *k, int argc, char **argv);
+int archive_verify(struct archive_keep *k);
+int archive_repair(struct archive_keep *k, int argc, char **argv);
+
+/* The archive that the options name. WRITE takes its lock; QUIET: damaged
+ * segments are said by the caller. */
+enum nr_err archive_keep_open(struct archive_keep *k, bool write, bool quiet,
+    struct nr_archive **out, struct nr_diag *d) NR_MUST_USE;
 
 #endif

@@ -3,7 +3,8 @@
 
 static const struct cli_command commands[] = {
     { "agent", cmd_agent, "stay connected and answer what is asked" },
-    { "archive", cmd_archive, "keep logs: add, ls, stat, verify, prune, hold" },
+    { "archive", cmd_archive,
+        "keep logs: add, ls, verify, repair, prune, hold" },
     { "hunt", cmd_hunt, "ask the archive about indicators" },
     { "feed", cmd_feed, "lists of others, fetched again and again" },
     { "import", cmd_import, "compile lists of others into one" },

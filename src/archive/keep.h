@@ -111,4 +111,66 @@ struct nr_keep_cover nr_keep_cover(const struct nr_archive *a,
 enum nr_err nr_keep_drop(struct nr_archive *a, const struct nr_keep_plan *p,
     size_t *n, struct nr_diag *d) NR_MUST_USE;
 
+/* Verify */
+
+/* One damage found. Strings are borrowed for the call. */
+struct nr_damage {
+    const char *file; /* name in the archive's directory */
+    const char *part; /* "header", "block", "index", "sums", "table",
+                         "trailer", "file": the class of octets */
+    const char *rule; /* what does not hold; static */
+    uint64_t at, octets;
+    /* part "index": the sections on the page, "files,blocks"; else "" */
+    const char *sections;
+    /* part "block": the log lines in it; lines 0: not known */
+    uint64_t first_line, lines;
+};
+
+struct nr_keep_say {
+    void (*damage)(void *ctx, const struct nr_damage *m);
+    void *ctx;
+};
+
+struct nr_verified {
+    size_t segments, damaged; /* damaged: segments with any damage */
+    size_t damages;
+};
+
+/*
+ * Check every octet of every segment in DIR, those too that cannot be opened,
+ * and say each damage that can be told from the others. The archive need not
+ * be locked. NR_OK also when something is damaged: see OUT. NR_ESYS, NR_ENOMEM.
+ */
+enum nr_err nr_keep_verify(const char *dir, const struct nr_keep_say *say,
+    struct nr_verified *out, struct nr_diag *d) NR_MUST_USE;
+
+/* Repair */
+
+#define NR_DAMAGED_SUFFIX ".damaged"
+
+struct nr_repaired {
+    bool whole;             /* nothing was damaged, nothing was done */
+    bool walked;            /* the table of blocks was lost: file names and line
+                           numbers are lost with it, times are read anew */
+    bool names_lost;        /* names and line numbers come from octets
+                           that no checksum proves, or are lost */
+    uint64_t blocks, lines; /* in the new segment */
+    uint64_t blocks_lost, lines_lost; /* each block said; lines as known */
+    uint64_t octets_lost;             /* walked: octets that are no block */
+    uint64_t blocks_redated; /* whose times read anew are other than before */
+};
+
+/*
+ * Build segment NAME of A (open for writing) anew from its sound blocks, under
+ * its name; the damaged file stays beside it as NAME.damaged unless DISCARD.
+ * Damages and lost blocks are said. A is to be closed after. A crash leaves
+ * the old or the new segment.
+ * NR_EDAMAGED: no block is left, nothing was changed. NR_EFORMAT: of another
+ * version. NR_ENOTFOUND, NR_EEXIST (another NAME.damaged is there), NR_EDENIED,
+ * NR_ENOMEM, NR_ESYS.
+ */
+enum nr_err nr_keep_repair(struct nr_archive *a, const char *name, bool discard,
+    int64_t now_s, const struct nr_keep_say *say, struct nr_repaired *out,
+    struct nr_diag *d) NR_MUST_USE;
+
 #endif
