@@ -44,6 +44,8 @@ struct reading {
     struct nr_logfile *log;
     uint64_t line_octets; /* of a line that goes on, so far */
     bool took;            /* anything */
+    bool member;          /* of a pack: its fd stands for nothing lasting */
+    int64_t mtime_s;      /* of a member */
 };
 
 static void
@@ -350,6 +352,10 @@ add_file(struct ingest *g, struct reading *r, struct nr_diag *why,
 
     if (err || r->who.head_n == 0)
         return NR_OK; /* unreadable (in WHY), or empty */
+    if (r->member) {  /* known again by its content alone */
+        r->who.dev = r->who.ino = r->who.size = 0;
+        r->who.mtime_s = r->mtime_s;
+    }
     err = catalogue_find(&g->known, r->fd, r->path, &r->who, &k, d);
     if (err)
         return err;
@@ -391,33 +397,77 @@ add_stream(struct ingest *g, struct reading *r, struct nr_diag *why,
     return err;
 }
 
+/* Add what can be read through R->fd and say what could not. */
+static enum nr_err
+add_open(struct ingest *g, struct reading *r, struct nr_diag *why,
+    struct nr_diag *d)
+{
+    enum nr_err err = NR_OK;
+
+    r->hash = XXH3_createState();
+    if (!r->hash)
+        return nr_fail(d, NR_ENOMEM, 0, "archive: no memory");
+    (void)XXH3_128bits_reset(r->hash);
+    if (r->fd >= 0)
+        err = lseek(r->fd, 0, SEEK_CUR) >= 0 ? add_file(g, r, why, d)
+                                             : add_stream(g, r, why, d);
+    if (why->err) {
+        nr_diag_add_name(why, r->path);
+        g->added->failed++;
+        say(g, why);
+    }
+    g->pending.files += r->took;
+    g->added->known += !r->took && !why->err;
+    nr_logfile_free(r->log);
+    XXH3_freeState(r->hash);
+    nr_diag_add_name(d, err ? r->path : NULL);
+    return err;
+}
+
+/* Every member of the pack FD, as a file by itself. */
+static enum nr_err
+add_pack(struct ingest *g, const char *path, int fd, struct nr_diag *d)
+{
+    struct nr_pack *pack = NULL;
+    struct nr_diag why = { 0 };
+    enum nr_err err = NR_OK;
+
+    if (nr_pack_open(fd, path, g->a->dir, NULL, &pack, &why) == NR_OK)
+        while (!err) {
+            struct nr_member m;
+
+            if (nr_pack_next(pack, &m, &why) != NR_OK || !m.name)
+                break;
+            err = add_open(g,
+                &(struct reading){ .path = m.name,
+                    .fd = m.fd,
+                    .member = true,
+                    .mtime_s = m.mtime_s },
+                &m.fault, d);
+        }
+    nr_pack_free(pack);
+    if (why.err) {
+        nr_diag_add_name(&why, path);
+        g->added->failed++;
+        say(g, &why);
+    }
+    return err;
+}
+
 static enum nr_err
 add_one(struct ingest *g, struct item *it, struct nr_diag *d)
 {
     struct reading r = { .path = it->path, .fd = -1 };
     struct nr_diag why = { 0 };
-    enum nr_err err = NR_OK;
+    enum nr_err err = open_file(it->path, &r.fd, &why);
+    bool again = !err && lseek(r.fd, 0, SEEK_CUR) >= 0;
 
-    r.hash = XXH3_createState();
-    if (!r.hash)
-        return nr_fail(d, NR_ENOMEM, 0, "archive: no memory");
-    (void)XXH3_128bits_reset(r.hash);
-    if (open_file(it->path, &r.fd, &why) == NR_OK) {
-        bool again = lseek(r.fd, 0, SEEK_CUR) >= 0;
-
-        err = again ? add_file(g, &r, &why, d) : add_stream(g, &r, &why, d);
+    if (again && nr_pack_is(r.fd))
+        err = add_pack(g, it->path, r.fd, d);
+    else
+        err = add_open(g, &r, &why, d);
+    if (r.fd >= 0)
         close(r.fd);
-    }
-    if (why.err) {
-        nr_diag_add_name(&why, it->path);
-        g->added->failed++;
-        say(g, &why);
-    }
-    g->pending.files += r.took;
-    g->added->known += !r.took && !why.err;
-    nr_logfile_free(r.log);
-    XXH3_freeState(r.hash);
-    nr_diag_add_name(d, err ? it->path : NULL);
     return err;
 }
 

@@ -10,7 +10,11 @@
  * Memory does not grow with the input: at most block + NR_LINE_MAX octets for
  * text, NR_INPUT_RAW for what was read, and NR_INPUT_MEMORY for a decoder.
  *
- * Thread-safety: an input belongs to one thread at a time.
+ * Files that hold files - zip and tar, tar also packed - and packet captures
+ * are packs: they are opened by nr_pack_open, which gives out what is in them,
+ * one member after the other, each as a file that nr_input_from_fd reads.
+ *
+ * Thread-safety: an input or a pack belongs to one thread at a time.
  */
 #ifndef NR_INPUT_H
 #define NR_INPUT_H
@@ -166,5 +170,70 @@ nr_line_next(struct nr_bytes *rest, struct nr_bytes *line)
     *rest = (struct nr_bytes){ rest->p + skip, rest->n - skip };
     return true;
 }
+
+/* Packs */
+
+#define NR_PACK_MEMBERS_MAX UINT64_C(100000)    /* entries of one pack */
+#define NR_PACK_OCTETS_MAX  (UINT64_C(1) << 40) /* of all members, unpacked */
+/* Members hold at most that many octets for each octet of the pack, once they
+ * hold NR_PACK_SMALL: logs are packed 10 to 100 times, bombs 1000 times. */
+#define NR_PACK_RATIO_MAX UINT64_C(400)
+#define NR_PACK_SMALL     (UINT64_C(64) << 20)
+#define NR_PACK_NAME_MAX  ((size_t)1024) /* of a member, within the pack */
+
+struct nr_pack_limits { /* 0: the limit above */
+    uint64_t members, octets, ratio;
+};
+
+struct nr_pack; /* owned by the caller of open; nr_pack_free */
+
+/*
+ * One member, borrowed until the next call with its pack. NAME is
+ * "PACK!name within": control characters as '?', a leading '/' or "./" left
+ * out; of a capture that lies there by itself it is the pack's own. FD can be
+ * read and rewound, and is -1 when FAULT says why the member was not taken: a
+ * name that leads out of the pack (".."), an encrypted member, a pack within
+ * a pack. With FD and FAULT both, the octets before the damage are there.
+ */
+struct nr_member {
+    const char *name; /* NULL: there are no more */
+    int fd;
+    int64_t mtime_s; /* NR_TIME_NONE: not said */
+    struct nr_diag fault;
+};
+
+/* Does FD, which can seek, hold a zip, a tar (plain, gz, xz, zst) or a packet
+ * capture (pcap, pcapng; plain, gz, xz, zst)? By its first octets; rewinds. */
+bool nr_pack_is(int fd);
+
+/*
+ * Open the pack in FD (borrowed, rewound), NAME for messages. Members are
+ * unpacked one at a time into a file without a name in directory SPOOL.
+ * LIMITS may be NULL. NR_EFORMAT, NR_ENOMEM, NR_ESYS.
+ */
+enum nr_err nr_pack_open(int fd, const char *name, const char *spool,
+    const struct nr_pack_limits *limits, struct nr_pack **out,
+    struct nr_diag *d) NR_MUST_USE;
+
+/*
+ * The next member: a file of an archive in the order they are stored, without
+ * directories, links and devices. A capture becomes lines of JSON as Suricata
+ * writes them to eve.json, event types flow, dns, http and tls: of DNS
+ * questions and answers in UDP and TCP, requests of HTTP/1 with the whole URL
+ * and the server's name of TLS, in the order of the packets, and of each flow
+ * when NR_FLOW_IDLE_S or the capture ended, with its first packet's time.
+ * After a failure of the pack itself there are no more members: NR_ETRUNC,
+ * NR_EFORMAT (damaged), NR_ELIMIT (a limit above; D says which), NR_ENOMEM,
+ * NR_ESYS (the spool: disk full).
+ */
+enum nr_err nr_pack_next(struct nr_pack *p, struct nr_member *out,
+    struct nr_diag *d) NR_MUST_USE;
+
+void nr_pack_free(struct nr_pack *p); /* NULL is fine */
+
+#define NR_FLOW_IDLE_S    INT64_C(300) /* of the capture: then a flow ended */
+#define NR_FLOWS_MAX      ((size_t)65536) /* at once; the idlest ends early */
+#define NR_FLOW_HEAD_MAX  ((size_t)16384) /* of a request or hello */
+#define NR_FLOW_HEADS_MAX ((size_t)64 << 20) /* of all of them together */
 
 #endif
