@@ -4,6 +4,7 @@
 #include "archive/keep.h"
 #include "base/file.h"
 #include "list.h"
+#include "member/member.h"
 #include "watchlist/watchlist.h"
 
 #include <stdio.h>
@@ -67,19 +68,77 @@ kind_rule(const struct archive_keep *k, const char *text, int64_t today,
     return false;
 }
 
+#define KEEP_MB ((uint64_t)1000000)
+
+/* The rule of the home's configuration; *ANY: there is one. Its values were
+ * checked when it was read. */
+static enum nr_err
+configured(const struct archive_keep *k, struct nr_keep_rule *r, bool *any,
+    struct nr_diag *d)
+{
+    int64_t today = nr_day_of(nr_env_now_s(&k->cli->env));
+    struct nr_config c = { 0 };
+    struct nr_arena arena;
+    struct nr_str v;
+    uint64_t n = 0;
+    char key[64];
+    enum nr_err err;
+
+    *r = (struct nr_keep_rule){ .before = NR_KEEP_ALWAYS };
+    *any = false;
+    nr_arena_init(&arena, PLAN_MEMORY);
+    err = nr_config_read(&arena, k->cli->home, &c, d);
+    if (!err && nr_config_get(&c, NR_STR("keep"), &v) && nr_str_to_u64(v, &n)) {
+        r->before = today - (int64_t)n;
+        *any = true;
+    }
+    if (!err && nr_config_get(&c, NR_STR("keep-size"), &v) &&
+        nr_str_to_u64(v, &n)) {
+        r->max_octets = n * KEEP_MB;
+        *any = true;
+    }
+    for (unsigned bit = 0; !err && bit < NR_LOG_KINDS; bit++) {
+        (void)snprintf(key, sizeof(key), "keep.%s", nr_log_kind_name(bit));
+        if (!nr_config_get(&c, nr_str_of(key), &v) || !nr_str_to_u64(v, &n))
+            continue;
+        r->own |= 1u << bit;
+        r->kind_before[bit] = today - (int64_t)n;
+        *any = true;
+    }
+    nr_arena_fini(&arena);
+    return err;
+}
+
+static bool
+is_bare(const struct archive_keep *k)
+{
+    return k->before_s == NR_TIME_NONE && k->keep_days == 0 &&
+        k->keep_size == 0 && k->kinds.n == 0;
+}
+
 static bool
 rule_of(const struct archive_keep *k, struct nr_keep_rule *r)
 {
     int64_t today = nr_day_of(nr_env_now_s(&k->cli->env));
 
+    if (is_bare(k) && !k->dir) {
+        struct nr_diag d = { 0 };
+        bool any;
+
+        if (configured(k, r, &any, &d)) {
+            (void)cli_fail(k->cli, &d);
+            return false;
+        }
+        if (any)
+            return true;
+    }
     *r = (struct nr_keep_rule){ .before = NR_KEEP_ALWAYS,
         .max_octets = k->keep_size };
-    if ((k->before_s != NR_TIME_NONE && k->keep_days > 0) ||
-        (k->before_s == NR_TIME_NONE && k->keep_days == 0 &&
-            k->keep_size == 0 && k->kinds.n == 0)) {
+    if ((k->before_s != NR_TIME_NONE && k->keep_days > 0) || is_bare(k)) {
         (void)cli_error(k->cli,
             "prune needs one of --before DAY and "
-            "--keep-days N, or --keep-size OCTETS or --keep-kind KIND=DAYS");
+            "--keep-days N, --keep-size OCTETS, --keep-kind KIND=DAYS, or keep "
+            "in the home's config");
         return false;
     }
     if (k->keep_days > (uint64_t)today) {

@@ -171,3 +171,21 @@ def test_terminal_needs_yes(home):
     finally:
         os.close(master)
         os.close(slave)
+
+
+def test_configured(home):
+    """prune without options does what the home says; --archive knows none."""
+    (home / "config").write_text("keep.auth = 1\n")
+    r = archive(home, "prune", "-n")
+    assert {x[4] for x in rows(r, "drop")} == {"auth"}
+    (home / "config").write_text("keep = 1\nkeep.auth = 3000\n")
+    r = archive(home, "prune", "-n")
+    assert len(rows(r, "drop")) == 3
+    assert not [x for x in rows(r, "drop") if "auth" in x[4]]
+    run(NOROSHI, "archive", "prune", "--archive", home / "archive", status=2)
+    (home / "config").write_text("keep-size = 1\n")
+    assert "dropped 0 segments" in archive(home, "prune").stdout
+    for bad in ("keep = 0", "keep.dnss = 3", "keep-size = much", "keep. = 3"):
+        (home / "config").write_text(bad + "\n")
+        assert "keep" in archive(home, "prune", status=2).stderr
+    assert len(segments(home)) == 6

@@ -1,5 +1,6 @@
 /* The home directory: making it, finding it, its configuration. */
 #include "crypto/crypto.h"
+#include "logline/logline.h"
 #include "member/member.h"
 #include "member/private.h"
 
@@ -17,6 +18,11 @@ static const char first_config[] =
     "#ingest = 60\n"
     "# Zone of log times that name none.\n"
     "#tz = +0900\n"
+    "# What `noroshi archive prune` keeps: days, days of one kind of log,\n"
+    "# megabytes of archive.\n"
+    "#keep = 1095\n"
+    "#keep.flow = 365\n"
+    "#keep-size = 200000\n"
     "#\n"
     "# What may leave: auto (answers are sent), ask (held for\n"
     "# `noroshi outbox send`), never (answered here only). One collection:\n"
@@ -67,6 +73,31 @@ is_seconds(struct nr_str v)
 }
 
 static bool
+is_kind(struct nr_str name)
+{
+    for (unsigned k = 0; k < NR_LOG_KINDS; k++)
+        if (nr_str_eq(name, nr_str_of(nr_log_kind_name(k))))
+            return true;
+    return false;
+}
+
+static bool
+is_days(struct nr_str v)
+{
+    uint64_t n;
+
+    return nr_str_to_u64(v, &n) && n >= 1 && n <= NR_KEEP_DAYS_MAX;
+}
+
+static bool
+is_size(struct nr_str v)
+{
+    uint64_t n;
+
+    return nr_str_to_u64(v, &n) && n >= 1 && n <= NR_KEEP_MB_MAX;
+}
+
+static bool
 is_there(struct nr_str v)
 {
     return v.n > 0;
@@ -89,6 +120,10 @@ static const struct {
     { { "domain", 6 }, is_there, "config: domain is one of our own" },
     { { "ingest", 6 }, is_seconds,
         "config: ingest is 1 to 86400 (seconds between two readings)" },
+    { { "keep", 4 }, is_days,
+        "config: keep is 1 to 36500 (days that logs are kept)" },
+    { { "keep-size", 9 }, is_size,
+        "config: keep-size is a number of megabytes for the archive" },
     { { "sector", 6 }, is_there, "config: sector is a word" },
     { { "size", 4 }, is_there, "config: size is a word" },
 };
@@ -97,11 +132,17 @@ static enum nr_err
 check_setting(const struct nr_setting *s, size_t at, struct nr_diag *d)
 {
     static const struct nr_str share = { "share.", 6 };
+    static const struct nr_str keep = { "keep.", 5 };
     bool one = s->key.n > share.n && memcmp(s->key.p, share.p, share.n) == 0;
+    struct nr_str key = s->key;
     char name[NR_DIAG_NAME_MAX];
 
+    /* keep.KIND is checked as keep is. */
+    if (key.n > keep.n && memcmp(key.p, keep.p, keep.n) == 0 &&
+        is_kind((struct nr_str){ key.p + keep.n, key.n - keep.n }))
+        key.n = keep.n - 1;
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-        if (!nr_str_eq(s->key, keys[i].key) && !(one && i == 1))
+        if (!nr_str_eq(key, keys[i].key) && !(one && i == 1))
             continue;
         if (keys[i].good(s->value))
             return NR_OK;

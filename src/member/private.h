@@ -14,6 +14,8 @@
 #define NR_CONFIG_KEY_MAX ((size_t)128)
 #define NR_MEMORY_MIN_MB  8 /* as NR_ARCHIVE_MEMORY_MIN */
 #define NR_MEMORY_MAX_MB  65536
+#define NR_KEEP_DAYS_MAX  36500      /* a hundred years */
+#define NR_KEEP_MB_MAX    1000000000 /* a petabyte */
 
 struct nr_ed25519;
 
