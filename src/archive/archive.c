@@ -318,36 +318,3 @@ store_drop(struct nr_archive *a, size_t i, const struct nr_diag *why,
         a->v[i] = a->v[i + 1];
     return count_days(a, d);
 }
-
-enum nr_err
-nr_archive_prune(struct nr_archive *a, int64_t day, size_t *n,
-    struct nr_diag *d)
-{
-    size_t kept = 0, dropped = 0;
-    enum nr_err err = NR_OK;
-    char path[NR_PATH_MAX];
-
-    if (a->mode != NR_ARCHIVE_WRITE)
-        return nr_fail(d, NR_EDENIED, 0, "archive: open for reading only");
-    for (size_t i = 0; i < a->n; i++) {
-        bool drop = !err && nr_archive_is_before(a, i, day);
-
-        if (drop) {
-            err = nr_path_join(path, a->dir, segment_name(a->v[i]), d);
-            if (!err && unlink(path) != 0 && errno != ENOENT)
-                err = nr_fail_file(d, "segment: remove", path);
-            drop = err == NR_OK;
-        }
-        if (drop) {
-            segment_close(a->v[i]);
-            dropped++;
-        } else {
-            a->v[kept++] = a->v[i];
-        }
-    }
-    a->n = kept;
-    *n = dropped;
-    if (!err && dropped > 0)
-        err = nr_dir_sync_of(path, d);
-    return err ? err : count_days(a, d);
-}

@@ -226,13 +226,8 @@ struct nr_segment_info nr_archive_segment(const struct nr_archive *a, size_t i);
 enum nr_err nr_archive_verify(struct nr_archive *a,
     struct nr_diag *d) NR_MUST_USE;
 
-/* True when prune would drop segment I: all its lines are older than DAY. No
+/* All lines of segment I are older than DAY (retention: keep.h). No
  * line is taken to be younger than its segment by more than a day. */
 bool nr_archive_is_before(const struct nr_archive *a, size_t i, int64_t day);
-
-/* Drop every segment whose lines all lie before DAY; *N says how many. The
- * archive must be open for writing. */
-enum nr_err nr_archive_prune(struct nr_archive *a, int64_t day, size_t *n,
-    struct nr_diag *d) NR_MUST_USE;
 
 #endif
