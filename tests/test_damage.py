@@ -13,8 +13,8 @@ import pytest
 BUILD = pathlib.Path(os.environ.get("NOROSHI_BUILD", "build")).absolute()
 NOROSHI = BUILD / "cmd/noroshi"
 ENV = dict(os.environ, NOROSHI_NOW="2018-01-05")
-NAMES = ["info", "files", "blocks", "presence", "keys4", "keys6", "keysN",
-         "ptr4", "ptr6", "ptrN", "postings"]
+NAMES = ["info", "files", "blocks", "presence", "dir4", "dir6", "dirN",
+         "entries"]
 
 
 def run(*argv, status=0):
@@ -84,7 +84,7 @@ def layout(data):
     parts = {"header": (0, 32), "block": (32, index_at),
              "sums": (sums_at, table_at), "table": (table_at, len(data) - 64),
              "trailer": (len(data) - 64, len(data))}
-    for i in range(11):
+    for i in range(len(NAMES)):
         _, at, octets, _ = struct.unpack_from("<QQQQ", data,
                                               table_at + 32 * i)
         if octets:
@@ -205,7 +205,7 @@ def test_names_are_known_after_repair(box):
     """The catalogue is rebuilt too: nothing is read twice."""
     home, seg = box
     data = bytearray(seg.read_bytes())
-    at, end = layout(data)["postings"]
+    at, end = layout(data)["entries"]
     data[end - 1] ^= 1
     seg.write_bytes(data)
     archive(home, "repair", "--all", "--discard")

@@ -12,6 +12,8 @@
 #define ENTRY_MAX   ((size_t)1 << 30) /* entries; the memory ends before */
 #define META_MAX    SEG_BLOCK_MAX
 #define FILES_MAX   ((size_t)1 << 30)
+#define ROWS_MAX    ((size_t)1 << 32)
+#define AHEAD       ((size_t)12) /* observations fetched before their turn */
 
 _Static_assert(NR_SOURCES <= 32, "a mask of sources has 32 bits");
 _Static_assert(NR_LOG_KINDS <= 32, "a mask of kinds has 32 bits");
@@ -31,6 +33,9 @@ build_open(const char *dir, uint64_t seq, int64_t now_s, struct build **out,
     b->seen_day = NR_TIME_NONE;
     nr_buf_init(&b->files, FILES_MAX);
     nr_buf_init(&b->meta, META_MAX);
+    nr_buf_init(&b->rows, ROWS_MAX);
+    nr_buf_init(&b->seen, SIZE_MAX / 2);
+    nr_buf_init(&b->lines, SIZE_MAX / 2);
     nr_tokens_init(&b->tokens, 0);
     b->slots = calloc(SLOTS_FIRST, sizeof(*b->slots));
     b->n_slots = SLOTS_FIRST;
@@ -57,16 +62,26 @@ build_close(struct build *b)
     free(b->posts);
     nr_buf_fini(&b->files);
     nr_buf_fini(&b->meta);
+    nr_buf_fini(&b->rows);
+    nr_buf_fini(&b->seen);
+    nr_buf_fini(&b->lines);
     nr_tokens_fini(&b->tokens);
     free(b);
 }
+
+/* An entry in the order of keys. */
+struct order {
+    struct seg_key key;
+    uint32_t entry;
+};
 
 size_t
 build_memory(const struct build *b)
 {
     /* What publishing needs beside: the order and the encoded index. */
-    return b->n_entries * (sizeof(*b->entries) * 2 + 32) +
-        b->n_posts * (sizeof(*b->posts) * 2 + 8) +
+    return b->n_entries *
+        (sizeof(*b->entries) * 2 + 2 * sizeof(struct order) + 32) +
+        b->n_posts * (sizeof(*b->posts) * 2 + sizeof(struct seg_place) + 8) +
         b->n_slots * sizeof(*b->slots);
 }
 
@@ -126,25 +141,51 @@ hash(enum seg_class c, struct seg_key k)
         UINT64_C(0xd6e8feb86659fd93);
 }
 
+/* A slot holds an entry + 1 and, above it, upper bits of its hash: a slot of
+ * another key is passed without a look at its entry. 0: empty. */
+static uint64_t
+slot_of(uint64_t h, size_t entry)
+{
+    return (h & ~(uint64_t)UINT32_MAX) | ((uint64_t)entry + 1);
+}
+
+static bool
+is_maybe(uint64_t slot, uint64_t h)
+{
+    return slot >> 32 == h >> 32;
+}
+
+static uint32_t
+entry_in(uint64_t slot)
+{
+    return (uint32_t)(slot & UINT32_MAX) - 1;
+}
+
+static size_t
+first_slot(const struct build *b, uint64_t h)
+{
+    return (size_t)(h >> 12) & (b->n_slots - 1);
+}
+
 static bool
 grow_slots(struct build *b)
 {
     size_t n = b->n_slots * 2;
-    uint32_t *v = calloc(n, sizeof(*v));
+    uint64_t *v = calloc(n, sizeof(*v));
 
     if (!v)
         return false;
-    for (size_t i = 0; i < b->n_entries; i++) {
-        const struct build_entry *e = &b->entries[i];
-        size_t at = hash(e->cls, e->key) >> 20 & (n - 1);
-
-        while (v[at])
-            at = (at + 1) & (n - 1);
-        v[at] = (uint32_t)i + 1;
-    }
     free(b->slots);
     b->slots = v;
     b->n_slots = n;
+    for (size_t i = 0; i < b->n_entries; i++) {
+        uint64_t h = hash(b->entries[i].cls, b->entries[i].key);
+        size_t at = first_slot(b, h);
+
+        while (v[at])
+            at = (at + 1) & (n - 1);
+        v[at] = slot_of(h, i);
+    }
     return true;
 }
 
@@ -167,15 +208,18 @@ grow_entries(struct build *b)
 static struct build_entry *
 entry_of(struct build *b, enum seg_class c, struct seg_key k)
 {
+    uint64_t h = hash(c, k);
     size_t mask, at;
     struct build_entry *e;
 
     if (b->n_entries * 3 >= b->n_slots * 2 && !grow_slots(b))
         return NULL;
     mask = b->n_slots - 1;
-    for (at = hash(c, k) >> 20 & mask; b->slots[at]; at = (at + 1) & mask) {
-        e = &b->entries[b->slots[at] - 1];
-        if (e->key.lo == k.lo && e->key.hi == k.hi && e->cls == (uint32_t)c)
+    for (at = first_slot(b, h); b->slots[at]; at = (at + 1) & mask) {
+        if (!is_maybe(b->slots[at], h))
+            continue;
+        e = &b->entries[entry_in(b->slots[at])];
+        if (e->key.lo == k.lo && e->key.hi == k.hi && e->cls == (uint16_t)c)
             return e;
     }
     if (b->n_entries == b->cap_entries && !grow_entries(b))
@@ -184,37 +228,31 @@ entry_of(struct build *b, enum seg_class c, struct seg_key k)
     *e = (struct build_entry){ .key = k,
         .first_s = NR_TIME_NONE,
         .last_s = NR_TIME_NONE,
-        .head = NONE,
-        .tail = NONE,
-        .cls = (uint32_t)c };
-    b->slots[at] = (uint32_t)b->n_entries;
+        .cls = (uint16_t)c };
+    b->slots[at] = slot_of(h, b->n_entries - 1);
     return e;
 }
 
 static bool
 post(struct build *b, struct build_entry *e, uint32_t block, int32_t day)
 {
-    const struct build_post *last = e->tail == NONE ? NULL : &b->posts[e->tail];
-    struct build_post *v;
-
-    if (last && last->block == block && last->day == day)
+    if (e->places > 0 && e->last.block == block && e->last.day == day)
         return true;
     if (b->n_posts == b->cap_posts) {
         size_t cap = b->cap_posts ? b->cap_posts * 2 : SLOTS_FIRST;
+        struct build_post *v = cap < NONE ? realloc(b->posts, cap * sizeof(*v))
+                                          : NULL;
 
-        v = cap < NONE ? realloc(b->posts, cap * sizeof(*v)) : NULL;
         if (!v)
             return false;
         b->posts = v;
         b->cap_posts = cap;
     }
     assert(b->posts); /* there is room for one more */
-    b->posts[b->n_posts] = (struct build_post){ NONE, block, day };
-    if (e->tail == NONE)
-        e->head = (uint32_t)b->n_posts;
-    else
-        b->posts[e->tail].next = (uint32_t)b->n_posts;
-    e->tail = (uint32_t)b->n_posts++;
+    e->last = (struct seg_place){ block, day };
+    e->places++;
+    b->posts[b->n_posts++] = (struct build_post){ (uint32_t)(e - b->entries),
+        e->last };
     return true;
 }
 
@@ -228,17 +266,17 @@ struct line {
     bool denied;
 };
 
-static bool
-observe(struct build *b, unsigned kind, struct nr_bytes key,
-    const struct line *l)
-{
-    enum seg_class c;
-    struct seg_key k;
-    struct build_entry *e;
+/* An observation of the block that waits for its turn. */
+struct seen {
+    struct seg_key key;
+    uint32_t cls, line; /* line: index in the block */
+};
 
-    if (!seg_key_of(kind, key, &c, &k))
-        return true;
-    e = entry_of(b, c, k);
+static bool
+count(struct build *b, const struct seen *o, const struct line *l)
+{
+    struct build_entry *e = entry_of(b, o->cls, o->key);
+
     if (!e)
         return false;
     if (e->line_id == l->id)
@@ -257,16 +295,60 @@ observe(struct build *b, unsigned kind, struct nr_bytes key,
     return post(b, e, l->block, l->day);
 }
 
+/* Slots and entries lie all over the memory: those of the next observations
+ * are fetched while this one is counted. */
 static bool
-observe_token(struct build *b, const struct nr_token *t, const struct line *l)
+count_all(struct build *b)
+{
+    const struct seen *v = (const struct seen *)(const void *)b->seen.p;
+    const struct line *l = (const struct line *)(const void *)b->lines.p;
+    size_t n = b->seen.n / sizeof(*v);
+
+    for (size_t i = 0; i < n; i++) {
+        if (i + 2 * AHEAD < n) {
+            const struct seen *far = &v[i + 2 * AHEAD];
+
+            __builtin_prefetch(
+                &b->slots[first_slot(b, hash(far->cls, far->key))]);
+        }
+        if (i + AHEAD < n) {
+            uint64_t h = hash(v[i + AHEAD].cls, v[i + AHEAD].key);
+            uint64_t slot = b->slots[first_slot(b, h)];
+
+            if (slot && is_maybe(slot, h)) {
+                const struct build_entry *e = &b->entries[entry_in(slot)];
+
+                __builtin_prefetch(e);
+                __builtin_prefetch(&e->places);
+            }
+        }
+        if (!count(b, &v[i], &l[v[i].line]))
+            return false;
+    }
+    return true;
+}
+
+static void
+observe(struct build *b, unsigned kind, struct nr_bytes key, uint32_t line)
+{
+    struct seen o = { .line = line };
+    enum seg_class c;
+
+    if (!seg_key_of(kind, key, &c, &o.key))
+        return;
+    o.cls = c;
+    nr_buf_put(&b->seen, (struct nr_bytes){ (const uint8_t *)&o, sizeof(o) });
+}
+
+static void
+observe_token(struct build *b, const struct nr_token *t)
 {
     struct nr_bytes key = nr_token_key(&b->tokens, t);
-    bool ok = observe(b, t->kind, key, l);
 
+    observe(b, t->kind, key, t->line);
     if (t->kind == NR_KIND_DOMAIN)
-        while (ok && nr_domain_up(&key))
-            ok = observe(b, t->kind, key, l);
-    return ok;
+        while (nr_domain_up(&key))
+            observe(b, t->kind, key, t->line);
 }
 
 /* Blocks */
@@ -340,11 +422,12 @@ build_block(struct build *b, struct nr_logfile *log,
     enum nr_source source;
     int64_t prev = 0;
     bool ok = true;
-    size_t t = 0;
 
     if (err)
         return nr_fail(d, err, 0, "archive: no memory to scan a block");
     nr_buf_reset(&b->meta);
+    nr_buf_reset(&b->seen);
+    nr_buf_reset(&b->lines);
     for (uint32_t i = 0; ok; i++) {
         const uint8_t *lf = rest.n ? memchr(rest.p, '\n', rest.n) : NULL;
         size_t n = lf ? (size_t)(lf - rest.p) + 1 : rest.n;
@@ -359,10 +442,12 @@ build_block(struct build *b, struct nr_logfile *log,
         nr_logline_parse(log, text, &r);
         l.id = i == 0 && in->continues ? b->line_id : ++b->line_id;
         ok = take_line(b, &r, &l, &row, &prev);
-        for (; ok && t < b->tokens.n && b->tokens.v[t].line == i; t++)
-            ok = observe_token(b, &b->tokens.v[t], &l);
+        nr_buf_put(&b->lines,
+            (struct nr_bytes){ (const uint8_t *)&l, sizeof(l) });
     }
-    if (!ok || b->meta.err)
+    for (size_t t = 0; t < b->tokens.n; t++)
+        observe_token(b, &b->tokens.v[t]);
+    if (!ok || b->meta.err || b->seen.err || b->lines.err || !count_all(b))
         return nr_fail(d, NR_ENOMEM, 0,
             "archive: no memory for the index; give --memory less");
     source = nr_logfile_source(log);
@@ -375,6 +460,10 @@ build_block(struct build *b, struct nr_logfile *log,
         rest = (struct nr_bytes){ in->text.p, 0 };
     else
         rest = in->text;
+    nr_buf_put(&b->rows,
+        (struct nr_bytes){ (const uint8_t *)&row, sizeof(row) });
+    if (b->rows.err)
+        return nr_fail(d, NR_ENOMEM, 0, "archive: no memory for a block");
     return seg_writer_block(b->w, rest, nr_buf_bytes(&b->meta), &row, d);
 }
 
@@ -387,114 +476,112 @@ build_file(struct build *b, const struct seg_file *f)
 
 /* Publishing */
 
-struct order {
-    struct seg_key key;
-    uint32_t cls, entry;
-};
-
 static int
 by_key(const void *a, const void *b)
 {
     const struct order *x = a, *y = b;
 
-    if (x->cls != y->cls)
-        return x->cls < y->cls ? -1 : 1;
     return seg_key_cmp(x->key, y->key);
 }
 
-static struct order *
-sorted(const struct build *b)
+/* By the octets [FROM, 8) of the lower half, the least significant first. */
+static void
+sort_octets(struct order *v, struct order *spare, size_t n, unsigned from,
+    unsigned to)
 {
-    struct order *v = calloc(b->n_entries + 1, sizeof(*v));
+    for (unsigned at = from; at < to; at++) {
+        size_t start[257] = { 0 };
 
-    if (!v)
-        return NULL;
+        for (size_t i = 0; i < n; i++)
+            start[(v[i].key.lo >> 8 * at & 0xff) + 1]++;
+        for (size_t i = 1; i < 256; i++)
+            start[i] += start[i - 1];
+        for (size_t i = 0; i < n; i++)
+            spare[start[v[i].key.lo >> 8 * at & 0xff]++] = v[i];
+        memcpy(v, spare, n * sizeof(*v));
+    }
+}
+
+/* V: room for all entries twice. Returns how many are of class C. */
+static size_t
+sorted(const struct build *b, enum seg_class c, struct order *v)
+{
+    size_t n = 0;
+
     for (size_t i = 0; i < b->n_entries; i++)
-        v[i] = (struct order){ b->entries[i].key, b->entries[i].cls,
-            (uint32_t)i };
-    qsort(v, b->n_entries, sizeof(*v), by_key);
+        if (b->entries[i].cls == (uint16_t)c)
+            v[n++] = (struct order){ b->entries[i].key, (uint32_t)i };
+    if (c == SEG_V6)
+        qsort(v, n, sizeof(*v), by_key);
+    else if (c == SEG_V4)
+        sort_octets(v, v + b->n_entries, n, 0, 4);
+    else
+        sort_octets(v, v + b->n_entries, n, 8 - SEG_NAME_OCTETS, 8);
+    return n;
+}
+
+/* The places of all entries, those of one behind each other, ascending as they
+ * came. AT: room for one more than there are entries; where each begins. */
+static struct seg_place *
+gather(const struct build *b, uint32_t *at)
+{
+    struct seg_place *v = calloc(b->n_posts + 1, sizeof(*v));
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < b->n_entries; i++) {
+        at[i] = n;
+        n += b->entries[i].places;
+    }
+    for (size_t i = 0; v && i < b->n_posts; i++)
+        v[at[b->posts[i].entry]++] = b->posts[i].at;
+    for (size_t i = b->n_entries; i > 0; i--)
+        at[i] = at[i - 1];
+    at[0] = 0;
     return v;
 }
 
-static int
-by_day(const void *a, const void *b)
+static void
+put_entry(const struct build_entry *e, enum seg_class c,
+    const struct seg_place *places, struct seg_index *x)
 {
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    struct seg_entry out = { .key = e->key,
+        .lines = e->lines,
+        .denied = e->denied,
+        .first_s = e->first_s,
+        .last_s = e->last_s,
+        .sources = e->sources,
+        .places = places,
+        .n_places = e->places };
 
-    return (x > y) - (x < y);
+    if (e->places > 0)
+        seg_index_put(x, c, &out);
 }
 
-/* Blocks come in ascending order; days need not. SCRATCH: days. */
-static void
-put_lists(const struct build *b, const struct build_entry *e,
-    struct nr_buf *scratch, struct nr_buf *out)
+/* The whole index, gathered in X. */
+static enum nr_err
+put_index(const struct build *b, struct seg_index *x)
 {
-    uint64_t blocks = 0, days = 0, last = 0;
-    int32_t *day;
-    size_t n;
+    struct order *v = calloc(2 * b->n_entries + 1, sizeof(*v));
+    uint32_t *at = calloc(b->n_entries + 1, sizeof(*at));
+    struct seg_place *places = at ? gather(b, at) : NULL;
+    enum nr_err err = v && places ? NR_OK : NR_ENOMEM;
 
-    nr_buf_reset(scratch);
-    for (uint32_t i = e->head; i != NONE; i = b->posts[i].next) {
-        const struct build_post *p = &b->posts[i];
+    for (unsigned c = 0; !err && c < SEG_CLASSES; c++) {
+        size_t n = sorted(b, c, v);
 
-        blocks += blocks == 0 || p->block != last;
-        last = p->block;
-        if (p->day != INT32_MIN)
-            nr_buf_put(scratch,
-                (struct nr_bytes){ (const uint8_t *)&p->day, 4 });
-    }
-    seg_put_varint(out, blocks);
-    blocks = 0;
-    for (uint32_t i = e->head; i != NONE; i = b->posts[i].next) {
-        uint64_t at = b->posts[i].block;
-
-        if (blocks == 0)
-            seg_put_varint(out, at);
-        else if (at != last)
-            seg_put_varint(out, at - last - 1);
-        blocks++;
-        last = at;
-    }
-    n = scratch->n / 4;
-    day = (int32_t *)(void *)scratch->p;
-    if (n > 1)
-        qsort(day, n, sizeof(*day), by_day);
-    for (size_t i = 0; i < n; i++)
-        if (i == 0 || day[i] != day[i - 1])
-            day[days++] = day[i];
-    seg_put_varint(out, days);
-    for (size_t i = 0; i < days; i++)
-        seg_put_varint(out,
-            i ? (uint64_t)((int64_t)day[i] - day[i - 1] - 1)
-              : seg_zigzag(day[i]));
-}
-
-static void
-put_postings(const struct build *b, const struct order *v, struct nr_buf *ptr,
-    struct nr_buf *out)
-{
-    struct nr_buf scratch;
-
-    nr_buf_init(&scratch, SIZE_MAX / 2);
-    for (size_t i = 0; i < b->n_entries; i++) {
-        const struct build_entry *e = &b->entries[v[i].entry];
-
-        nr_buf_put_le(ptr, out->n, 4);
-        seg_put_varint(out, e->lines);
-        seg_put_varint(out, e->denied);
-        if (e->first_s == NR_TIME_NONE) {
-            seg_put_varint(out, 0);
-            seg_put_varint(out, 0);
-        } else {
-            seg_put_varint(out, seg_zigzag(e->first_s - b->info.first_s) + 1);
-            seg_put_varint(out, (uint64_t)(e->last_s - e->first_s));
+        for (size_t i = 0; i < n; i++) {
+            if (i + AHEAD < n) {
+                __builtin_prefetch(&b->entries[v[i + AHEAD].entry]);
+                __builtin_prefetch(&b->entries[v[i + AHEAD].entry].places);
+                __builtin_prefetch(&places[at[v[i + AHEAD].entry]]);
+            }
+            put_entry(&b->entries[v[i].entry], c, places + at[v[i].entry], x);
         }
-        seg_put_varint(out, e->sources);
-        put_lists(b, e, &scratch, out);
     }
-    if (scratch.err)
-        out->err = scratch.err;
-    nr_buf_fini(&scratch);
+    free(places);
+    free(at);
+    free(v);
+    return err;
 }
 
 static void
@@ -525,66 +612,26 @@ put_presence(struct build *b)
         }
 }
 
-static void
-put_keys(struct build *b, const struct order *v, const size_t *from)
-{
-    for (unsigned c = 0; c < SEG_CLASSES; c++) {
-        struct nr_buf *out = seg_writer_section(b->w, SEG_SEC_KEYS4 + c,
-            from[c + 1] - from[c]);
-
-        for (size_t i = from[c]; i < from[c + 1]; i++) {
-            struct seg_key k = v[i].key;
-
-            if (c == SEG_V6) {
-                nr_buf_put_le(out, __builtin_bswap64(k.hi), 8);
-                nr_buf_put_le(out, __builtin_bswap64(k.lo), 8);
-            } else {
-                nr_buf_put_le(out, k.lo, c == SEG_V4 ? 4 : 8);
-            }
-        }
-    }
-}
-
 enum nr_err
 build_publish(struct build *b, uint64_t *size, struct nr_diag *d)
 {
-    struct order *v = sorted(b);
-    size_t from[SEG_CLASSES + 1] = { 0 };
-    struct nr_buf ptr, posts, *out;
-    enum nr_err err = NR_OK;
+    struct seg_index x;
+    struct nr_buf *out;
+    enum nr_err err;
 
-    if (!v)
-        return nr_fail(d, NR_ENOMEM, 0, "segment: no memory to sort its index");
-    nr_buf_init(&ptr, UINT32_MAX);
-    nr_buf_init(&posts, UINT32_MAX);
-    for (size_t i = 0; i < b->n_entries; i++)
-        from[v[i].cls + 1]++;
-    for (unsigned c = 0; c < SEG_CLASSES; c++)
-        from[c + 1] += from[c];
-    put_postings(b, v, &ptr, &posts);
-    seg_put_info(seg_writer_section(b->w, SEG_SEC_INFO, 1), &b->info);
+    seg_index_init(&x, (const struct seg_block *)(const void *)b->rows.p,
+        seg_writer_blocks(b->w));
+    err = put_index(b, &x);
+    seg_put_info(seg_writer_section(b->w, SEG_SEC_INFO, 1), &b->info, x.keys);
     out = seg_writer_section(b->w, SEG_SEC_FILES, b->n_files);
     nr_buf_put(out, nr_buf_bytes(&b->files));
     (void)seg_writer_section(b->w, SEG_SEC_BLOCKS, 0);
     put_presence(b);
-    put_keys(b, v, from);
-    for (unsigned c = 0; c < SEG_CLASSES; c++) {
-        size_t n = from[c + 1] - from[c];
-
-        out = seg_writer_section(b->w, SEG_SEC_PTR4 + c, n);
-        if (n > 0 && !ptr.err)
-            nr_buf_put(out,
-                nr_bytes_sub(nr_buf_bytes(&ptr), from[c] * 4, from[c + 1] * 4));
-    }
-    nr_buf_put(seg_writer_section(b->w, SEG_SEC_POSTINGS, b->n_entries),
-        nr_buf_bytes(&posts));
-    if (ptr.err || posts.err || b->files.err)
-        err = nr_fail(d, NR_ENOMEM, 0,
-            "segment: no memory for its index; give --memory less");
     if (!err)
-        err = seg_writer_publish(b->w, size, d);
-    nr_buf_fini(&ptr);
-    nr_buf_fini(&posts);
-    free(v);
-    return err;
+        err = seg_index_end(&x, b->w);
+    seg_index_fini(&x);
+    if (err || b->files.err)
+        return nr_fail(d, NR_ENOMEM, 0,
+            "segment: no memory for its index; give --memory less");
+    return seg_writer_publish(b->w, size, d);
 }

@@ -16,16 +16,20 @@ struct build_entry {
     struct seg_key key;
     int64_t first_s, last_s;
     uint32_t lines, denied;
-    uint32_t head, tail; /* its postings, NONE: none */
-    uint64_t line_id;    /* the last line that counted */
+    uint64_t line_id;      /* the last line that counted */
+    struct seg_place last; /* it stood in, of `places` of them */
+    uint32_t places;
+    uint16_t cls;
+    uint16_t spare;
     uint32_t sources;
-    uint32_t cls;
 };
 
-/* A block and a day in which it stands. */
+_Static_assert(sizeof(struct build_entry) <= 72, "an entry is one miss or two");
+
+/* A place in which an entry stands. */
 struct build_post {
-    uint32_t next, block;
-    int32_t day; /* INT32_MIN: no time */
+    uint32_t entry;
+    struct seg_place at;
 };
 
 struct build_days {
@@ -38,13 +42,15 @@ struct build {
     struct seg_writer *w;
     struct build_entry *entries; /* owned */
     size_t n_entries, cap_entries;
-    uint32_t *slots;          /* owned; entry + 1, 0: empty */
+    uint64_t *slots;          /* owned; see build.c */
     size_t n_slots;           /* a power of two */
     struct build_post *posts; /* owned */
     size_t n_posts, cap_posts;
     struct build_days days[NR_SOURCES][NR_LOG_KINDS];
     struct seg_info info;
     struct nr_buf files, meta;
+    struct nr_buf rows;        /* struct seg_block of each block */
+    struct nr_buf seen, lines; /* of the block that is being taken */
     uint32_t n_files;
     uint64_t line_id;
     struct nr_tokens tokens;

@@ -21,8 +21,7 @@
 #define SECTIONS_TEXT ((size_t)160)
 
 static const char *const section_names[SEG_SECTIONS] = { "info", "files",
-    "blocks", "presence", "keys4", "keys6", "keysN", "ptr4", "ptr6", "ptrN",
-    "postings" };
+    "blocks", "presence", "dir4", "dir6", "dirN", "entries" };
 
 static uint64_t
 le(const uint8_t *p, size_t n)
@@ -134,15 +133,6 @@ is_trailer(const struct keep_map *m)
         is_geometry(m, le(t + 16, 8), le(t + 24, 8));
 }
 
-static size_t
-element(unsigned id)
-{
-    static const size_t size[SEG_SECTIONS] = { SEG_INFO, 0, SEG_BLOCK_ROW, 0, 4,
-        16, 8, 4, 4, 4, 0 };
-
-    return size[id];
-}
-
 /* Rows of the list of files, by walking it; 0: it does not end where it
  * should. */
 static uint64_t
@@ -170,7 +160,7 @@ is_table(const struct keep_map *m)
 
     for (unsigned i = 0; i < SEG_SECTIONS; i++) {
         const uint8_t *r = row_at(m, i);
-        uint64_t octets = le(r + 16, 8), e = element(i);
+        uint64_t octets = le(r + 16, 8), e = seg_element(i);
 
         if (le(r, 8) != i || le(r + 8, 8) != at || at > m->n ||
             octets > m->n - at ||
@@ -202,7 +192,7 @@ mend_table(struct keep_map *m)
     }
     for (unsigned i = 0; i < SEG_SECTIONS; i++) {
         uint8_t *r = m->p + m->n - TAIL + i * SEG_ROW;
-        uint64_t octets = at[i + 1] - at[i], e = element(i);
+        uint64_t octets = at[i + 1] - at[i], e = seg_element(i);
 
         if (at[i + 1] < at[i] || at[i + 1] > m->n)
             return false;

@@ -22,6 +22,8 @@ struct want {
     uint32_t block, probe, indicator;
     struct seg_key key; /* of the entry */
     bool exact; /* count its lines; else only look whether it is there */
+    bool once;  /* it is on one line of the block ... */
+    bool done;  /* ... which was found */
 };
 
 void
@@ -71,34 +73,63 @@ sum_add_time(struct sum *s, int64_t t)
         s->last_s = t;
 }
 
+/* Take the entry AT of the index as a hit of probe I. */
+static enum nr_err
+take_hit(struct pass *p, uint32_t i, struct seg_key key, uint64_t at,
+    struct nr_diag *d)
+{
+    const struct probe *x = &p->probes->v[i];
+    struct hit h = { .probe = i, .indicator = x->indicator, .key = key };
+    enum nr_err err = segment_posting(p->s, x->cls, at, &p->mem, &h.post, d);
+
+    if (!err)
+        put(&p->hits, &h, sizeof(h));
+    return err;
+}
+
+/* Where the merge is in a class: the entry at it is the first that is not
+ * below the probe before. */
+struct place {
+    uint64_t at, n;
+    struct seg_key key; /* of it, as stored */
+    bool is;
+};
+
 /* Merge the sorted batch with the sorted keys. */
 static enum nr_err
 look_up(struct pass *p, struct nr_diag *d)
 {
-    uint64_t from[SEG_CLASSES] = { 0 };
+    struct place now[SEG_CLASSES] = { 0 };
 
+    for (unsigned c = 0; c < SEG_CLASSES; c++)
+        now[c].n = segment_keys(p->s, c);
     for (size_t i = 0; i < p->probes->n; i++) {
         const struct probe *x = &p->probes->v[i];
-        uint64_t at, n = segment_keys(p->s, x->cls);
-        enum nr_err err = segment_seek(p->s, x->cls, from[x->cls], x->lo, &at,
-            d);
+        struct place *q = &now[x->cls];
+        struct seg_key lo = seg_stored_key(x->cls, x->lo), key;
+        struct seg_key hi = seg_stored_key(x->cls, x->hi);
+        enum nr_err err = NR_OK;
 
+        if (q->at >= q->n || (q->is && seg_key_cmp(hi, q->key) < 0))
+            continue;
+        if (!q->is || seg_key_cmp(q->key, lo) < 0) {
+            err = segment_seek(p->s, x->cls, q->at, x->lo, &q->at, d);
+            if (!err && q->at < q->n)
+                err = segment_key(p->s, x->cls, q->at, &q->key, d);
+            q->is = true;
+        }
         if (err)
             return err;
-        from[x->cls] = at;
-        for (; at < n; at++) {
-            struct hit h = { .probe = (uint32_t)i, .indicator = x->indicator };
-            struct seg_key k;
-
-            err = segment_key(p->s, x->cls, at, &k, d);
-            if (!err && seg_key_cmp(k, x->hi) > 0)
+        key = q->key;
+        for (uint64_t at = q->at; at < q->n; at++) {
+            if (at > q->at)
+                err = segment_key(p->s, x->cls, at, &key, d);
+            if (!err && seg_key_cmp(key, hi) > 0)
                 break;
-            h.key = k;
             if (!err)
-                err = segment_posting(p->s, x->cls, at, &p->mem, &h.post, d);
+                err = take_hit(p, (uint32_t)i, key, at, d);
             if (err)
                 return err;
-            put(&p->hits, &h, sizeof(h));
         }
     }
     return p->hits.err;
@@ -147,7 +178,7 @@ want_all(struct pass *p, const struct hit *h)
     p->sums[h->indicator].sources |= h->post.sources;
     for (uint32_t i = 0; i < h->post.n_blocks; i++) {
         struct want w = { h->post.blocks[i], h->probe, h->indicator, h->key,
-            true };
+            true, h->post.in_block && h->post.lines == 1, false };
 
         put(&p->wants, &w, sizeof(w));
     }
@@ -167,12 +198,12 @@ plan(struct pass *p)
     for (size_t i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n && v[end].indicator == v[i].indicator; end++)
             continue;
-        if (end - i > 1 || p->lines || v[i].post.n_blocks == 0) {
+        if (end - i > 1 || p->lines || v[i].post.in_block) {
             for (size_t k = i; k < end; k++)
                 want_all(p, &v[k]);
         } else {
             struct want w = { v[i].post.blocks[0], v[i].probe, v[i].indicator,
-                v[i].key, false };
+                v[i].key, false, false, false };
 
             if (p->probes->v[v[i].probe].cls == SEG_NAME)
                 put(&p->wants, &w, sizeof(w));
@@ -210,34 +241,47 @@ usual_text(const struct probe *x, char *hex)
     return (struct nr_bytes){ (const uint8_t *)hex, 2 * x->key.n };
 }
 
+/* The line of TEXT around AT, and its number: *LINE lines end before *SEEN. */
+static struct nr_bytes
+line_at(struct nr_bytes text, const uint8_t *at, const uint8_t **seen,
+    uint32_t *line)
+{
+    const uint8_t *end = text.p + text.n, *lf;
+
+    while ((lf = memchr(*seen, '\n', (size_t)(at - *seen))) != NULL) {
+        ++*line;
+        *seen = lf + 1;
+    }
+    lf = memchr(at, '\n', (size_t)(end - at));
+    return (struct nr_bytes){ *seen, (size_t)((lf ? lf : end) - *seen) };
+}
+
 /* Look for the usual text and scan only the lines that have it; most blocks
- * are done then. NR_OK with *FOUND false says nothing. */
+ * are done then. *LINE is where it was found; NR_OK with *FOUND false says
+ * nothing. */
 static enum nr_err
-find_fast(struct pass *p, const struct probe *x, bool *found)
+find_fast(struct pass *p, const struct probe *x, bool *found, uint32_t *line)
 {
     char hex[2 * 64 + 1];
     struct nr_bytes want = usual_text(x, hex), rest = p->text.text;
+    const uint8_t *seen = rest.p;
 
+    *line = 0;
     for (int i = 0; i < TRIES && !*found && want.n > 0; i++) {
         const uint8_t *at = rest.n ? memmem(rest.p, rest.n, want.p, want.n)
                                    : NULL;
-        const uint8_t *from, *lf;
-        struct nr_bytes line;
+        struct nr_bytes one;
         enum nr_err err;
 
         if (!at)
             break;
-        from = memrchr(rest.p, '\n', (size_t)(at - rest.p));
-        from = from ? from + 1 : rest.p;
-        lf = memchr(at, '\n', (size_t)(rest.p + rest.n - at));
-        line = (struct nr_bytes){ from,
-            (size_t)((lf ? lf : rest.p + rest.n) - from) };
-        err = nr_scan(line, &p->one);
+        one = line_at(p->text.text, at, &seen, line);
+        err = nr_scan(one, &p->one);
         if (err)
             return err;
         for (size_t k = 0; k < p->one.n && !*found; k++)
             *found = shows(&p->one, &p->one.v[k], x);
-        rest = nr_bytes_sub(rest, (size_t)(line.p + line.n - rest.p), rest.n);
+        rest = nr_bytes_sub(rest, (size_t)(one.p + one.n - rest.p), rest.n);
     }
     return NR_OK;
 }
@@ -296,21 +340,6 @@ by_line(const void *a, const void *b)
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
     return (x > y) - (x < y);
-}
-
-/* The line of TEXT around AT, and its number: *LINE lines end before *SEEN. */
-static struct nr_bytes
-line_at(struct nr_bytes text, const uint8_t *at, const uint8_t **seen,
-    uint32_t *line)
-{
-    const uint8_t *end = text.p + text.n, *lf;
-
-    while ((lf = memchr(*seen, '\n', (size_t)(at - *seen))) != NULL) {
-        ++*line;
-        *seen = lf + 1;
-    }
-    lf = memchr(at, '\n', (size_t)(end - at));
-    return (struct nr_bytes){ *seen, (size_t)((lf ? lf : end) - *seen) };
 }
 
 /* Lines of the open block that show IPv4 address W->key, which has only one
@@ -374,7 +403,7 @@ count_few(struct pass *p, const struct want *v, size_t n,
         size_t count;
 
         k = group(v + i, n - i);
-        if (!is_few(p, v + i, k))
+        if (v[i].done || !is_few(p, v + i, k))
             continue;
         if (b->flags & SEG_CUT)
             count_line(p, &v[i], b, 0);
@@ -403,7 +432,7 @@ count_block(struct pass *p, const struct want *v, size_t n,
         uint32_t next = 0; /* lines below are decided */
 
         end = i + group(v + i, n - i);
-        if (!v[i].exact || is_few(p, v + i, end - i))
+        if (!v[i].exact || v[i].done || is_few(p, v + i, end - i))
             continue;
         if (b->flags & SEG_CUT)
             count_line(p, &v[i], b, 0);
@@ -423,23 +452,44 @@ count_block(struct pass *p, const struct want *v, size_t n,
     }
 }
 
+/* The one line that W is about, if its usual text finds it. */
+static enum nr_err
+count_once(struct pass *p, struct want *w, const struct seg_block *b)
+{
+    bool found = false;
+    uint32_t line;
+    enum nr_err err;
+
+    if (p->probes->v[w->probe].cls != SEG_NAME)
+        return NR_OK;
+    err = find_fast(p, &p->probes->v[w->probe], &found, &line);
+    if (!err && found) {
+        count_line(p, w, b, line);
+        w->done = true;
+    }
+    return err;
+}
+
 /* Open a block and serve V[0..n), which all want it. The postings of what is
  * not confirmed here are looked through whole: NOT_HERE gathers their hits. */
 static enum nr_err
-open_block(struct pass *p, const struct want *v, size_t n,
-    struct nr_buf *not_here, struct nr_diag *d)
+open_block(struct pass *p, struct want *v, size_t n, struct nr_buf *not_here,
+    struct nr_diag *d)
 {
     bool scan = false, scanned = false;
     struct seg_block b;
+    uint32_t line;
     enum nr_err err = segment_block(p->s, v[0].block, &b, d);
 
     if (!err)
         err = segment_read(p->s, &b, &p->text, d);
     if (!err)
         err = read_meta(p, &b, d);
-    for (size_t i = 0, k; i < n; i += k) {
+    for (size_t i = 0, k; !err && i < n; i += k) {
         k = group(v + i, n - i);
-        scan |= v[i].exact && !is_few(p, v + i, k);
+        if (k == 1 && v[i].once && !(b.flags & SEG_CUT))
+            err = count_once(p, &v[i], &b);
+        scan |= v[i].exact && !v[i].done && !is_few(p, v + i, k);
     }
     for (size_t i = 0; !err && i < n; i++) {
         const struct probe *x = &p->probes->v[v[i].probe];
@@ -447,7 +497,7 @@ open_block(struct pass *p, const struct want *v, size_t n,
 
         if (v[i].exact)
             continue;
-        err = find_fast(p, x, &found);
+        err = find_fast(p, x, &found, &line);
         if (!err && !found && !scanned) {
             err = nr_scan(p->text.text, &p->tokens);
             scanned = true;
@@ -522,7 +572,7 @@ pass_run(struct pass *p, struct nr_diag *d)
                 v[i + 1].indicator != v[i].indicator);
 
         if (!alone || p->probes->v[v[i].probe].cls != SEG_NAME ||
-            v[i].post.n_blocks == 0)
+            v[i].post.in_block)
             continue;
         if (is_in(&not_here, v[i].indicator))
             want_all(p, &v[i]);

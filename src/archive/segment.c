@@ -1,4 +1,4 @@
-#include "archive/segment.h"
+#include "archive/segment_in.h"
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -14,44 +14,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#define NAME_MAX_OCTETS ((size_t)64)
-#define VERIFY_MEMORY   ((size_t)1 << 20) /* of postings, then given back */
-
-struct section {
-    uint64_t at, octets, count;
-};
-
-struct segment {
-    struct nr_bytes map;
-    bool mapped, unchecked;
-    char name[NAME_MAX_OCTETS];
-    uint64_t index_at, sums_at;
-    uint8_t *page_ok; /* one octet a page of the index */
-    struct section sec[SEG_SECTIONS];
-    struct seg_info info;
-};
-
-static const size_t key_size[SEG_CLASSES] = { 4, 16, 8 };
-
-static uint64_t
-le(const uint8_t *p, size_t n)
-{
-    uint64_t v = 0;
-
-    for (size_t i = n; i > 0; i--)
-        v = v << 8 | p[i - 1];
-    return v;
-}
-
-static uint64_t
-be64(const uint8_t *p)
-{
-    uint64_t v = 0;
-
-    for (size_t i = 0; i < 8; i++)
-        v = v << 8 | p[i];
-    return v;
-}
+#define VERIFY_MEMORY ((size_t)1 << 20) /* of postings, then given back */
 
 bool
 seg_key_of(unsigned kind, struct nr_bytes key, enum seg_class *c,
@@ -105,8 +68,8 @@ seg_get_varint(struct nr_cur *c)
     return 0;
 }
 
-static enum nr_err
-damaged(const struct segment *s, struct nr_diag *d, uint64_t at,
+enum nr_err
+segment_damaged(const struct segment *s, struct nr_diag *d, uint64_t at,
     const char *what)
 {
     enum nr_err err = nr_fail(d, NR_EDAMAGED, (size_t)at, what);
@@ -115,14 +78,14 @@ damaged(const struct segment *s, struct nr_diag *d, uint64_t at,
     return err;
 }
 
-/* Check the sums of the pages that hold [AT, AT + N) of the index. */
-static enum nr_err
-need(struct segment *s, uint64_t at, uint64_t n, struct nr_diag *d)
+enum nr_err
+segment_need(struct segment *s, uint64_t at, uint64_t n, struct nr_diag *d)
 {
     uint64_t page, last;
 
     if (at < s->index_at || at > s->sums_at || n > s->sums_at - at)
-        return damaged(s, d, at, "segment: points outside of its index");
+        return segment_damaged(s, d, at,
+            "segment: points outside of its index");
     if (n == 0 || s->unchecked)
         return NR_OK;
     last = (at + n - 1 - s->index_at) / SEG_PAGE;
@@ -135,7 +98,7 @@ need(struct segment *s, uint64_t at, uint64_t n, struct nr_diag *d)
             continue;
         if (nr_xxh64(nr_bytes_sub(s->map, from, end), 0) !=
             le(s->map.p + s->sums_at + page * 8, 8))
-            return damaged(s, d, from,
+            return segment_damaged(s, d, from,
                 "segment: the checksum of an index page does not hold");
         s->page_ok[page] = 1;
     }
@@ -148,12 +111,13 @@ check_header(struct segment *s, struct nr_diag *d)
     const uint8_t *p = s->map.p;
 
     if (s->map.n < SEG_HEADER + SEG_TRAILER)
-        return damaged(s, d, 0, "segment: too short to be one");
+        return segment_damaged(s, d, 0, "segment: too short to be one");
     if (memcmp(p, SEG_MAGIC, 8) != 0)
-        return damaged(s, d, 0, "segment: does not begin as one");
+        return segment_damaged(s, d, 0, "segment: does not begin as one");
     if (!s->unchecked &&
         nr_xxh64((struct nr_bytes){ p, 24 }, 0) != le(p + 24, 8))
-        return damaged(s, d, 0, "segment: header checksum does not hold");
+        return segment_damaged(s, d, 0,
+            "segment: header checksum does not hold");
     if (le(p + 8, 4) != SEG_ENDIAN || le(p + 12, 4) != SEG_VERSION)
         return nr_fail_name(d, NR_EFORMAT,
             "segment: of another version of noroshi", s->name);
@@ -168,39 +132,35 @@ check_tail(struct segment *s, struct nr_diag *d)
     uint64_t tail = s->map.n - SEG_TRAILER, table, pages;
 
     if (memcmp(t, SEG_MAGIC_END, 8) != 0 || le(t + 48, 8) != s->map.n)
-        return damaged(s, d, tail, "segment: cut short");
+        return segment_damaged(s, d, tail, "segment: cut short");
     s->index_at = le(t + 16, 8);
     s->sums_at = le(t + 24, 8);
     table = le(t + 32, 8);
     if (s->index_at < SEG_HEADER || s->sums_at < s->index_at ||
         table < s->sums_at || table > tail || le(t + 40, 8) != SEG_SECTIONS ||
         tail - table != SEG_SECTIONS * SEG_ROW)
-        return damaged(s, d, tail, "segment: trailer is not sound");
+        return segment_damaged(s, d, tail, "segment: trailer is not sound");
     pages = (s->sums_at - s->index_at + SEG_PAGE - 1) / SEG_PAGE;
     if ((table - s->sums_at) / 8 != pages || (table - s->sums_at) % 8 != 0)
-        return damaged(s, d, tail, "segment: trailer is not sound");
+        return segment_damaged(s, d, tail, "segment: trailer is not sound");
     if (!s->unchecked &&
         nr_xxh64(nr_bytes_sub(s->map, s->sums_at, s->map.n - 8), 0) !=
             le(t + 56, 8))
-        return damaged(s, d, s->sums_at,
+        return segment_damaged(s, d, s->sums_at,
             "segment: trailer checksum does not hold");
     s->page_ok = calloc(pages + 1, 1);
     return s->page_ok ? NR_OK : nr_fail(d, NR_ENOMEM, 0, "segment: no memory");
 }
 
-/* Element size of a section; 0: not an array. */
-static size_t
-element(unsigned id)
+size_t
+seg_element(unsigned id)
 {
     static const size_t size[SEG_SECTIONS] = {
         [SEG_SEC_INFO] = SEG_INFO,
         [SEG_SEC_BLOCKS] = SEG_BLOCK_ROW,
-        [SEG_SEC_KEYS4] = 4,
-        [SEG_SEC_KEYS6] = 16,
-        [SEG_SEC_KEYSN] = 8,
-        [SEG_SEC_PTR4] = 4,
-        [SEG_SEC_PTR6] = 4,
-        [SEG_SEC_PTRN] = 4,
+        [SEG_SEC_DIR4] = SEG_DIR_ROW(4),
+        [SEG_SEC_DIR6] = SEG_DIR_ROW(16),
+        [SEG_SEC_DIRN] = SEG_DIR_ROW(SEG_NAME_OCTETS),
     };
 
     return size[id];
@@ -217,22 +177,19 @@ read_table(struct segment *s, struct nr_diag *d)
     for (unsigned i = 0; i < SEG_SECTIONS; i++) {
         uint64_t id = nr_cur_le64(&c);
         struct section *x = &s->sec[i];
-        size_t e = element(i);
+        size_t e = seg_element(i);
 
         x->at = nr_cur_le64(&c);
         x->octets = nr_cur_le64(&c);
         x->count = nr_cur_le64(&c);
         if (id != i || x->at != at || x->octets > s->sums_at - at ||
             (e && (x->octets % e != 0 || x->octets / e != x->count)))
-            return damaged(s, d, at, "segment: sections are not sound");
+            return segment_damaged(s, d, at, "segment: sections are not sound");
         at += x->octets;
     }
-    for (unsigned c3 = 0; c3 < SEG_CLASSES; c3++)
-        if (s->sec[SEG_SEC_KEYS4 + c3].count != s->sec[SEG_SEC_PTR4 + c3].count)
-            return damaged(s, d, at, "segment: sections are not sound");
     if (at != s->sums_at || s->sec[SEG_SEC_INFO].count != 1 ||
         s->sec[SEG_SEC_BLOCKS].count > UINT32_MAX)
-        return damaged(s, d, at, "segment: sections are not sound");
+        return segment_damaged(s, d, at, "segment: sections are not sound");
     return NR_OK;
 }
 
@@ -240,7 +197,7 @@ static enum nr_err
 read_info(struct segment *s, struct nr_diag *d)
 {
     const uint8_t *p = s->map.p + s->sec[SEG_SEC_INFO].at;
-    enum nr_err err = need(s, s->sec[SEG_SEC_INFO].at, SEG_INFO, d);
+    enum nr_err err = segment_need(s, s->sec[SEG_SEC_INFO].at, SEG_INFO, d);
 
     if (err)
         return err;
@@ -252,8 +209,13 @@ read_info(struct segment *s, struct nr_diag *d)
     s->info.sources = (uint32_t)le(p + 40, 4);
     s->info.kinds = (uint32_t)le(p + 44, 4);
     s->info.created_s = (int64_t)le(p + 48, 8);
-    for (unsigned c = 0; c < SEG_CLASSES; c++)
-        s->info.observables += s->sec[SEG_SEC_KEYS4 + c].count;
+    for (unsigned c = 0; c < SEG_CLASSES; c++) {
+        s->keys[c] = le(p + 56 + 8 * c, 8);
+        s->info.observables += s->keys[c];
+    }
+    if (!segment_index_is_sound(s))
+        return segment_damaged(s, d, s->sec[SEG_SEC_INFO].at,
+            "segment: counts of keys are not sound");
     return NR_OK;
 }
 
@@ -383,7 +345,7 @@ whole(struct segment *s, enum seg_section id, struct nr_cur *c,
     struct nr_diag *d)
 {
     const struct section *x = &s->sec[id];
-    enum nr_err err = need(s, x->at, x->octets, d);
+    enum nr_err err = segment_need(s, x->at, x->octets, d);
 
     if (!err)
         *c = nr_cur(nr_bytes_sub(s->map, x->at, x->at + x->octets));
@@ -426,7 +388,8 @@ segment_files(struct segment *s, struct nr_arena *a, struct seg_file **out,
     if (err)
         return err;
     if (x->count > x->octets)
-        return damaged(s, d, x->at, "segment: list of files is not sound");
+        return segment_damaged(s, d, x->at,
+            "segment: list of files is not sound");
     v = nr_new(a, struct seg_file, x->count + 1);
     if (!v)
         return nr_fail(d, NR_ENOMEM, 0, "segment: no memory for its files");
@@ -437,7 +400,8 @@ segment_files(struct segment *s, struct nr_arena *a, struct seg_file **out,
             c.err = NR_EFORMAT;
     }
     if (c.err || nr_cur_left(&c) > 0)
-        return damaged(s, d, x->at, "segment: list of files is not sound");
+        return segment_damaged(s, d, x->at,
+            "segment: list of files is not sound");
     *out = v;
     *n = x->count;
     return NR_OK;
@@ -455,8 +419,8 @@ segment_block(struct segment *s, uint32_t i, struct seg_block *out,
     enum nr_err err;
 
     if (i >= x->count)
-        return damaged(s, d, x->at, "segment: points to no block");
-    err = need(s, at, SEG_BLOCK_ROW, d);
+        return segment_damaged(s, d, x->at, "segment: points to no block");
+    err = segment_need(s, at, SEG_BLOCK_ROW, d);
     if (err)
         return err;
     c = nr_cur(nr_bytes_sub(s->map, at, at + SEG_BLOCK_ROW));
@@ -479,7 +443,7 @@ segment_block(struct segment *s, uint32_t i, struct seg_block *out,
         b.stored > s->index_at - b.at || b.codec > SEG_ZSTD || flags > 0xff ||
         (uint64_t)b.text + b.meta > SEG_BLOCK_MAX ||
         b.file >= s->sec[SEG_SEC_FILES].count)
-        return damaged(s, d, at, "segment: block table is not sound");
+        return segment_damaged(s, d, at, "segment: block table is not sound");
     *out = b;
     return NR_OK;
 }
@@ -508,177 +472,6 @@ segment_presence_next(struct nr_cur *c, struct seg_presence *out)
     return c->err == NR_OK;
 }
 
-uint64_t
-segment_keys(const struct segment *s, enum seg_class c)
-{
-    return s->sec[SEG_SEC_KEYS4 + (unsigned)c].count;
-}
-
-enum nr_err
-segment_key(struct segment *s, enum seg_class c, uint64_t i,
-    struct seg_key *out, struct nr_diag *d)
-{
-    const struct section *x = &s->sec[SEG_SEC_KEYS4 + (unsigned)c];
-    uint64_t at = x->at + i * key_size[c];
-    const uint8_t *p = s->map.p + at;
-    enum nr_err err;
-
-    if (i >= x->count)
-        return damaged(s, d, x->at, "segment: points to no key");
-    err = need(s, at, key_size[c], d);
-    if (err)
-        return err;
-    if (c == SEG_V6)
-        *out = (struct seg_key){ be64(p), be64(p + 8) };
-    else
-        *out = (struct seg_key){ 0, le(p, key_size[c]) };
-    return NR_OK;
-}
-
-enum nr_err
-segment_seek(struct segment *s, enum seg_class c, uint64_t from,
-    struct seg_key key, uint64_t *out, struct nr_diag *d)
-{
-    uint64_t lo = from, hi = segment_keys(s, c), step = 1;
-    struct seg_key k;
-    enum nr_err err;
-
-    /* Gallop first: the next key of a sorted batch is often near. */
-    for (uint64_t at = lo; at < hi; at += step, step *= 2) {
-        err = segment_key(s, c, at, &k, d);
-        if (err)
-            return err;
-        if (seg_key_cmp(k, key) >= 0) {
-            hi = at;
-            break;
-        }
-        lo = at + 1;
-    }
-    while (lo < hi) {
-        uint64_t mid = lo + (hi - lo) / 2;
-
-        err = segment_key(s, c, mid, &k, d);
-        if (err)
-            return err;
-        if (seg_key_cmp(k, key) < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    *out = lo;
-    return NR_OK;
-}
-
-/* Ascending numbers: the first, then distances less one. */
-static uint32_t
-get_count(struct nr_cur *c)
-{
-    uint64_t n = seg_get_varint(c);
-
-    if (!c->err && n > nr_cur_left(c))
-        c->err = NR_EFORMAT; /* each takes an octet at least */
-    return c->err ? 0 : (uint32_t)n;
-}
-
-static void
-get_lists(struct segment *s, struct nr_cur *c, struct nr_arena *a,
-    struct seg_posting *p)
-{
-    uint64_t block = 0;
-    int64_t day = 0;
-
-    p->n_blocks = get_count(c);
-    p->blocks = nr_new(a, uint32_t, (size_t)p->n_blocks + 1);
-    for (uint32_t i = 0; p->blocks && i < p->n_blocks && !c->err; i++) {
-        block += seg_get_varint(c) + (i > 0);
-        if (block >= segment_blocks(s))
-            c->err = NR_EFORMAT;
-        p->blocks[i] = (uint32_t)(block & UINT32_MAX);
-    }
-    p->n_days = get_count(c);
-    p->days = nr_new(a, int32_t, (size_t)p->n_days + 1);
-    for (uint32_t i = 0; p->days && i < p->n_days && !c->err; i++) {
-        uint64_t v = seg_get_varint(c);
-
-        if (v > INT32_MAX)
-            c->err = NR_EFORMAT;
-        else
-            day = i ? day + (int64_t)v + 1 : seg_unzigzag(v);
-        if (day > INT32_MAX || day < INT32_MIN)
-            c->err = NR_EFORMAT;
-        else
-            p->days[i] = (int32_t)day;
-    }
-    if (!p->blocks || !p->days)
-        c->err = NR_ENOMEM;
-}
-
-enum nr_err
-segment_posting(struct segment *s, enum seg_class cl, uint64_t i,
-    struct nr_arena *a, struct seg_posting *out, struct nr_diag *d)
-{
-    const struct section *x = &s->sec[SEG_SEC_PTR4 + (unsigned)cl];
-    const struct section *post = &s->sec[SEG_SEC_POSTINGS];
-    struct seg_posting p = { 0 };
-    uint64_t at, end, first, span;
-    struct nr_cur c;
-    enum nr_err err;
-
-    if (i >= x->count)
-        return damaged(s, d, x->at, "segment: points to no posting");
-    err = need(s, x->at + i * 4, nr_min(8, (x->count - i) * 4), d);
-    if (err)
-        return err;
-    at = le(s->map.p + x->at + i * 4, 4);
-    if (at >= post->octets)
-        return damaged(s, d, x->at, "segment: points to no posting");
-    /* Entries follow each other; the last of a class is bounded by the whole. */
-    end = i + 1 < x->count ? le(s->map.p + x->at + (i + 1) * 4, 4)
-                           : post->octets;
-    if (end <= at || end > post->octets)
-        return damaged(s, d, x->at, "segment: postings are not in order");
-    if (i + 1 == x->count)
-        for (unsigned k = (unsigned)cl + 1; k < SEG_CLASSES; k++)
-            if (s->sec[SEG_SEC_PTR4 + k].count > 0) {
-                uint64_t ptr = s->sec[SEG_SEC_PTR4 + k].at;
-
-                err = need(s, ptr, 4, d);
-                if (err)
-                    return err;
-                end = nr_min(end, nr_max(at, le(s->map.p + ptr, 4)));
-                break;
-            }
-    err = need(s, post->at + at, end - at, d);
-    if (err)
-        return err;
-    c = nr_cur(nr_bytes_sub(s->map, post->at + at, post->at + end));
-    p.lines = seg_get_varint(&c);
-    p.denied = seg_get_varint(&c);
-    first = seg_get_varint(&c);
-    span = seg_get_varint(&c);
-    p.sources = (uint32_t)(seg_get_varint(&c) & UINT32_MAX);
-    p.first_s = NR_TIME_NONE;
-    p.last_s = NR_TIME_NONE;
-    if (first > 0) {
-        int64_t t = (int64_t)((uint64_t)s->info.first_s +
-            (uint64_t)seg_unzigzag(first - 1));
-
-        if (t > SEG_TIME_MAX || t < -SEG_TIME_MAX || span > 2 * SEG_TIME_MAX)
-            c.err = NR_EFORMAT;
-        else {
-            p.first_s = t;
-            p.last_s = t + (int64_t)span;
-        }
-    }
-    get_lists(s, &c, a, &p);
-    if (c.err == NR_ENOMEM)
-        return nr_fail(d, NR_ENOMEM, 0, "segment: no memory for postings");
-    if (c.err || nr_cur_left(&c) > 0 || p.denied > p.lines)
-        return damaged(s, d, post->at + at, "segment: posting is not sound");
-    *out = p;
-    return NR_OK;
-}
-
 void
 seg_text_init(struct seg_text *t)
 {
@@ -703,7 +496,7 @@ segment_read(struct segment *s, const struct seg_block *b, struct seg_text *t,
     struct nr_bytes all = stored;
 
     if (!s->unchecked && nr_xxh64(stored, 0) != b->sum)
-        return damaged(s, d, b->at,
+        return segment_damaged(s, d, b->at,
             "segment: the checksum of a block does not hold");
     if (b->codec == SEG_ZSTD) {
         uint8_t *to;
@@ -715,11 +508,13 @@ segment_read(struct segment *s, const struct seg_block *b, struct seg_text *t,
         if (!to || !t->dctx)
             return nr_fail(d, NR_ENOMEM, 0, "segment: no memory for a block");
         if (ZSTD_decompressDCtx(t->dctx, to, want, stored.p, stored.n) != want)
-            return damaged(s, d, b->at, "segment: a block does not unpack");
+            return segment_damaged(s, d, b->at,
+                "segment: a block does not unpack");
         all = (struct nr_bytes){ to, want };
     }
     if (all.n != want)
-        return damaged(s, d, b->at, "segment: a block has another size");
+        return segment_damaged(s, d, b->at,
+            "segment: a block has another size");
     t->text = nr_bytes_sub(all, 0, b->text);
     t->meta = nr_bytes_sub(all, b->text, want);
     return NR_OK;
@@ -738,6 +533,30 @@ seg_meta_next(struct nr_cur *meta, int64_t *prev)
     return l;
 }
 
+static enum nr_err
+verify_keys(struct segment *s, enum seg_class c, struct nr_arena *a,
+    struct nr_diag *d)
+{
+    struct seg_key key, last = { 0 };
+    struct seg_posting post;
+
+    for (uint64_t i = 0; i < segment_keys(s, c); i++) {
+        enum nr_err err = segment_key(s, c, i, &key, d);
+
+        if (!err && seg_key_cmp(key, last) < 0)
+            err = segment_damaged(s, d, s->index_at,
+                "segment: keys are not in order");
+        last = key;
+        if (a->used > VERIFY_MEMORY)
+            nr_arena_reset(a);
+        if (!err)
+            err = segment_posting(s, c, i, a, &post, d);
+        if (err)
+            return err;
+    }
+    return NR_OK;
+}
+
 enum nr_err
 segment_verify(struct segment *s, struct nr_diag *d)
 {
@@ -748,7 +567,7 @@ segment_verify(struct segment *s, struct nr_diag *d)
     struct seg_presence p;
     uint64_t at = SEG_HEADER;
     size_t n;
-    enum nr_err err = need(s, s->index_at, s->sums_at - s->index_at, d);
+    enum nr_err err = segment_need(s, s->index_at, s->sums_at - s->index_at, d);
 
     nr_arena_init(&a, s->map.n * 4 + ((size_t)1 << 20));
     seg_text_init(&t);
@@ -760,28 +579,24 @@ segment_verify(struct segment *s, struct nr_diag *d)
         while (segment_presence_next(&c, &p))
             continue;
         if (c.err)
-            err = damaged(s, d, 0, "segment: days are not sound");
+            err = segment_damaged(s, d, 0, "segment: days are not sound");
     }
     for (uint32_t i = 0; !err && i < segment_blocks(s); i++) {
         struct seg_block b;
 
         err = segment_block(s, i, &b, d);
         if (!err && b.at != at)
-            err = damaged(s, d, b.at, "segment: blocks are not in order");
+            err = segment_damaged(s, d, b.at,
+                "segment: blocks are not in order");
         if (!err)
             err = segment_read(s, &b, &t, d);
         at = err ? at : b.at + b.stored;
     }
     if (!err && at != s->index_at)
-        err = damaged(s, d, at, "segment: octets that belong to no block");
-    for (unsigned k = 0; k < SEG_CLASSES; k++)
-        for (uint64_t i = 0; !err && i < segment_keys(s, k); i++) {
-            struct seg_posting post;
-
-            if (a.used > VERIFY_MEMORY)
-                nr_arena_reset(&a);
-            err = segment_posting(s, k, i, &a, &post, d);
-        }
+        err = segment_damaged(s, d, at,
+            "segment: octets that belong to no block");
+    for (unsigned k = 0; !err && k < SEG_CLASSES; k++)
+        err = verify_keys(s, k, &a, d);
     seg_text_fini(&t);
     nr_arena_fini(&a);
     return err;

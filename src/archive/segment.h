@@ -17,11 +17,29 @@
  * A stored block holds the text of whole lines, then for each line a varint
  * zigzag(time - time before) << 3 | unknown time << 2 | denied.
  *
- * An index entry (one distinct observable) is a key in a sorted array, a
- * 4-octet offset into POSTINGS in the array beside it, and there varints:
- *   lines, denied, 0 or zigzag(first_s - info.first_s) + 1, last_s - first_s,
- *   mask of sources, number of blocks, blocks (first, then distance - 1),
- *   number of days, days (zigzag of the first, then distance - 1).
+ * The index holds one entry for each distinct observable, in three classes of
+ * keys: IPv4 addresses (4 octets, a number), IPv6 (16), all others (40 bits:
+ * the upper ones of a 64-bit fingerprint of kind and canonical value; where two
+ * fall together there are two entries of one key). The entries of a class stand
+ * in ascending order in groups of SEG_GROUP, one after the other in ENTRIES.
+ *
+ *   directory  a row for each group of a class: its first key, and where it
+ *              begins in ENTRIES (4 octets); one row more: where the last ends
+ *   group      width:1, then the keys behind the first: width 1..40: numbers of
+ *              so many bits, low bits first: distance from the key before;
+ *              0: all keys are equal; SEG_WIDE: 16 octets each, network order.
+ *              Then the entries.
+ *   entry      varint v. Bit 0 clear: the observable stands in block v >> 2
+ *              alone, bit 1 clear: on one line of it; all else the block tells.
+ *              Bit 0 set: v >> 1 octets follow:
+ *     lines, flags (varints); denied lines if SEG_E_DENIED; mask of sources if
+ *     SEG_E_SOURCES, else it is that of the blocks; blocks: a bitmap of all
+ *     blocks of the segment if SEG_E_BITMAP, else their number, the first, and
+ *     distances - 1; if SEG_E_TIMES zigzag(first - first of the first block),
+ *     zigzag(last - last of the last block), 0 for a block without times;
+ *     days: if SEG_E_DAYS their number, zigzag of the first, distances - 1;
+ *     else for each block in order that spans more than one day so many bits
+ *     as it has days, low bits first; a block of one day says that day.
  *
  * Thread-safety: a segment belongs to one thread.
  */
@@ -38,14 +56,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SEG_VERSION    1u
+#define SEG_VERSION    2u
 #define SEG_ENDIAN     0x0a0b0c0du
 #define SEG_HEADER     ((size_t)32)
 #define SEG_TRAILER    ((size_t)64)
 #define SEG_ROW        ((size_t)32)
 #define SEG_PAGE       ((size_t)65536)
 #define SEG_BLOCK_ROW  ((size_t)72)
-#define SEG_INFO       ((size_t)56)
+#define SEG_INFO       ((size_t)80)
 #define SEG_TEXT_BLOCK ((size_t)65536) /* octets of text in a usual block */
 /* Most that a block may hold: a line of NR_LINE_MAX and its row. */
 #define SEG_BLOCK_MAX ((size_t)1 << 22)
@@ -63,15 +81,15 @@ enum seg_section {
     SEG_SEC_FILES,
     SEG_SEC_BLOCKS,
     SEG_SEC_PRESENCE,
-    SEG_SEC_KEYS4, /* 4 octets: address as a number */
-    SEG_SEC_KEYS6, /* 16 octets: address, network order */
-    SEG_SEC_KEYSN, /* 8 octets: fingerprint of (kind, key) */
-    SEG_SEC_PTR4,
-    SEG_SEC_PTR6,
-    SEG_SEC_PTRN,
-    SEG_SEC_POSTINGS,
+    SEG_SEC_DIR4,
+    SEG_SEC_DIR6,
+    SEG_SEC_DIRN,
+    SEG_SEC_ENTRIES,
     SEG_SECTIONS,
 };
+
+/* Octets of an element of a section; 0: it is no array. */
+size_t seg_element(unsigned id);
 
 /* Classes of keys, each with its own order. */
 enum seg_class { SEG_V4, SEG_V6, SEG_NAME, SEG_CLASSES };
@@ -88,6 +106,31 @@ seg_key_cmp(struct seg_key a, struct seg_key b)
         return a.hi < b.hi ? -1 : 1;
     return a.lo < b.lo ? -1 : a.lo > b.lo;
 }
+
+/* What the index keeps of a key: of a name the upper bits. */
+#define SEG_NAME_BITS   40u
+#define SEG_NAME_OCTETS ((size_t)SEG_NAME_BITS / 8)
+
+static inline struct seg_key
+seg_stored_key(enum seg_class c, struct seg_key k)
+{
+    if (c == SEG_NAME)
+        k.lo >>= 64 - SEG_NAME_BITS;
+    return k;
+}
+
+#define SEG_GROUP      ((size_t)64) /* entries */
+#define SEG_DIR_ROW(n) ((size_t)(n) + 4)
+#define SEG_WIDE       255u
+#define SEG_BITMAP_OF  8u /* a bitmap is shorter when so many share a block */
+#define SEG_DAY_BITS   16 /* days of a block, above them days are listed */
+
+#define SEG_E_DENIED  1u
+#define SEG_E_SOURCES 2u
+#define SEG_E_BITMAP  4u
+#define SEG_E_TIMES   8u
+#define SEG_E_DAYS    16u
+#define SEG_E_ALL     31u
 
 /* Class and key of an observable; false: the archive does not index KIND. */
 bool seg_key_of(unsigned kind, struct nr_bytes key, enum seg_class *c,
@@ -126,7 +169,7 @@ struct seg_info {
     int64_t first_s, last_s;
     uint32_t sources, kinds;
     int64_t created_s;    /* when it was begun: no line is younger */
-    uint64_t observables; /* not stored: the sum of the keys */
+    uint64_t observables; /* not stored so: the sum of the keys */
     uint64_t seq;         /* from the header */
 };
 
@@ -172,7 +215,8 @@ enum nr_err segment_presence_begin(struct segment *s, struct nr_cur *c,
     struct nr_diag *d) NR_MUST_USE;
 bool segment_presence_next(struct nr_cur *c, struct seg_presence *out);
 
-/* Keys of class C, and the first index >= FROM whose key is not below KEY. */
+/* Keys of class C as they are stored, and the first index >= FROM whose key is
+ * not below what is stored of KEY. */
 uint64_t segment_keys(const struct segment *s, enum seg_class c);
 enum nr_err segment_key(struct segment *s, enum seg_class c, uint64_t i,
     struct seg_key *out, struct nr_diag *d) NR_MUST_USE;
@@ -180,6 +224,9 @@ enum nr_err segment_seek(struct segment *s, enum seg_class c, uint64_t from,
     struct seg_key key, uint64_t *out, struct nr_diag *d) NR_MUST_USE;
 
 struct seg_posting {
+    /* Nothing is known but sources and its one block, and whether it is one
+     * line (lines is 1, else 0): the block tells the rest. */
+    bool in_block;
     uint64_t lines, denied;
     int64_t first_s, last_s; /* NR_TIME_NONE: none has a time */
     uint32_t sources;
@@ -252,7 +299,45 @@ uint32_t seg_writer_blocks(const struct seg_writer *w);
 struct nr_buf *seg_writer_section(struct seg_writer *w, enum seg_section id,
     uint64_t count);
 void seg_put_file(struct nr_buf *b, const struct seg_file *f);
-void seg_put_info(struct nr_buf *b, const struct seg_info *i);
+void seg_put_info(struct nr_buf *b, const struct seg_info *i,
+    const uint64_t keys[SEG_CLASSES]);
+
+/* The index, entry by entry, in ascending order of class and stored key. */
+
+struct seg_place {
+    uint32_t block;
+    int32_t day; /* INT32_MIN: no time */
+};
+
+struct seg_entry {
+    struct seg_key key; /* as seg_key_of */
+    uint64_t lines, denied;
+    int64_t first_s, last_s;
+    uint32_t sources;
+    const struct seg_place *places; /* ascending blocks */
+    size_t n_places;                /* > 0 */
+};
+
+struct seg_index {
+    const struct seg_block *rows; /* of the segment */
+    uint32_t n_rows;
+    struct nr_buf dir[SEG_CLASSES], entries; /* owned */
+    uint64_t keys[SEG_CLASSES];
+    uint32_t end[SEG_CLASSES];       /* of each class, in ENTRIES */
+    struct nr_buf body, group, days; /* owned; scratch */
+    struct seg_key key[SEG_GROUP];   /* of the group being gathered */
+    uint32_t n;
+    enum seg_class cls;
+};
+
+void seg_index_init(struct seg_index *x, const struct seg_block *rows,
+    uint32_t n_rows);
+void seg_index_fini(struct seg_index *x);
+void seg_index_put(struct seg_index *x, enum seg_class c,
+    const struct seg_entry *e);
+/* Directories and entries, as sections of W. NR_ENOMEM. */
+enum nr_err seg_index_end(struct seg_index *x,
+    struct seg_writer *w) NR_MUST_USE;
 
 /* fsync, rename, fsync of the directory: then it exists. *SIZE: its octets. */
 enum nr_err seg_writer_publish(struct seg_writer *w, uint64_t *size,

@@ -11,29 +11,14 @@
 static char dir[] = "/tmp/noroshi-segment-XXXXXX";
 
 static void
-put_posting(struct nr_buf *ptr, struct nr_buf *out, uint64_t lines,
-    int64_t first, const uint32_t *blocks, size_t n)
+put_block(struct seg_writer *w, const char *text, uint32_t lines,
+    const struct seg_block *row)
 {
-    nr_buf_put_le(ptr, out->n, 4);
-    seg_put_varint(out, lines);
-    seg_put_varint(out, 1);
-    seg_put_varint(out, seg_zigzag(first) + 1);
-    seg_put_varint(out, 100);
-    seg_put_varint(out, 5);
-    seg_put_varint(out, n);
-    for (size_t i = 0; i < n; i++)
-        seg_put_varint(out, i ? blocks[i] - blocks[i - 1] - 1 : blocks[0]);
-    seg_put_varint(out, 2);
-    seg_put_varint(out, seg_zigzag(17000));
-    seg_put_varint(out, 2); /* 17003 */
-}
-
-static void
-put_block(struct seg_writer *w, const char *text, uint32_t lines)
-{
-    struct seg_block b = { .lines = lines, .first_line = 1, .first_s = 7 };
+    struct seg_block b = *row;
     struct nr_buf meta;
 
+    b.lines = lines;
+    b.first_line = 1;
     nr_buf_init(&meta, 1000);
     seg_put_varint(&meta, seg_zigzag(1000) << 3);
     for (uint32_t i = 1; i < lines; i++)
@@ -44,11 +29,34 @@ put_block(struct seg_writer *w, const char *text, uint32_t lines)
     nr_buf_fini(&meta);
 }
 
-/* Two blocks, one file, three keys. */
+static void
+put_entry(struct seg_index *x, enum seg_class c, uint64_t hi, uint64_t lo,
+    uint64_t lines, const struct seg_place *places, size_t n)
+{
+    struct seg_entry e = { .key = { hi, lo },
+        .lines = lines,
+        .denied = lines > 3,
+        .first_s = lines > 3 ? 4 : NR_TIME_NONE,
+        .last_s = lines > 3 ? 86400 + 1 : NR_TIME_NONE,
+        .sources = lines == 3 ? 9 : 4,
+        .places = places,
+        .n_places = n };
+
+    seg_index_put(x, c, &e);
+}
+
+/* Two blocks, one file, five keys. */
 static void
 write_one(uint64_t seq)
 {
-    static const uint32_t both[] = { 0, 1 }, second[] = { 1 };
+    static const struct seg_place both[] = { { 0, 0 }, { 0, 2 }, { 1, 1 } },
+                                  untimed[] = { { 0, INT32_MIN }, { 1, 1 } },
+                                  second[] = { { 1, 1 } };
+    /* the first block has three days, the second one; both of source 2 */
+    static const struct seg_block rows[] = {
+        { .source = 2, .first_s = 5, .last_s = 2 * 86400 },
+        { .source = 2, .first_s = 86400, .last_s = 86500 },
+    };
     struct seg_info info = { .lines = 4,
         .text = 50,
         .first_s = 1000,
@@ -62,20 +70,22 @@ write_one(uint64_t seq)
         .open_at = 50,
         .name = NR_STR("a.log") };
     struct seg_writer *w = NULL;
-    struct nr_buf ptr, posts, *out;
+    struct seg_index x;
+    struct nr_buf *out;
     struct nr_diag d = { 0 };
     uint64_t size = 0;
 
-    nr_buf_init(&ptr, 1000);
-    nr_buf_init(&posts, 1000);
     assert_int_equal(seg_writer_open(dir, seq, &w, &d), NR_OK);
-    put_block(w, "one evil.example\ntwo\n", 2);
-    put_block(w, "three three three three three three three\nx\ny\n", 3);
-    put_posting(&ptr, &posts, 3, 0, both, 2);
-    put_posting(&ptr, &posts, 2, -5, second, 1);
-    put_posting(&ptr, &posts, 1, 50, both, 2);
-    put_posting(&ptr, &posts, 1, 60, second, 1);
-    seg_put_info(seg_writer_section(w, SEG_SEC_INFO, 1), &info);
+    put_block(w, "one evil.example\ntwo\n", 2, &rows[0]);
+    put_block(w, "three three three three three three three\nx\ny\n", 3,
+        &rows[1]);
+    seg_index_init(&x, rows, 2);
+    put_entry(&x, SEG_V4, 0, 0x01020304, 4, both, 3);
+    put_entry(&x, SEG_V4, 0, 0xc0000201, 1, second, 1);
+    put_entry(&x, SEG_V6, 1, 2, 3, untimed, 2);
+    put_entry(&x, SEG_NAME, 0, UINT64_C(0x1234) << 24, 2, second, 1);
+    put_entry(&x, SEG_NAME, 0, (UINT64_C(0x1234) << 24) + 1, 4, both, 3);
+    seg_put_info(seg_writer_section(w, SEG_SEC_INFO, 1), &info, x.keys);
     seg_put_file(seg_writer_section(w, SEG_SEC_FILES, 1), &f);
     (void)seg_writer_section(w, SEG_SEC_BLOCKS, 0);
     out = seg_writer_section(w, SEG_SEC_PRESENCE, 1);
@@ -85,25 +95,10 @@ write_one(uint64_t seq)
     nr_buf_put_le(out, 17000, 4);
     nr_buf_put_le(out, 1, 4);
     nr_buf_put_le(out, 9, 1);
-    out = seg_writer_section(w, SEG_SEC_KEYS4, 2);
-    nr_buf_put_le(out, 0x01020304, 4);
-    nr_buf_put_le(out, 0xc0000201, 4);
-    out = seg_writer_section(w, SEG_SEC_KEYS6, 1);
-    nr_buf_put(out, NR_BYTES("0123456789abcdef"));
-    out = seg_writer_section(w, SEG_SEC_KEYSN, 1);
-    nr_buf_put_le(out, 0x1234, 8);
-    nr_buf_put(seg_writer_section(w, SEG_SEC_PTR4, 2),
-        nr_bytes_sub(nr_buf_bytes(&ptr), 0, 8));
-    nr_buf_put(seg_writer_section(w, SEG_SEC_PTR6, 1),
-        nr_bytes_sub(nr_buf_bytes(&ptr), 8, 12));
-    nr_buf_put(seg_writer_section(w, SEG_SEC_PTRN, 1),
-        nr_bytes_sub(nr_buf_bytes(&ptr), 12, 16));
-    nr_buf_put(seg_writer_section(w, SEG_SEC_POSTINGS, 4),
-        nr_buf_bytes(&posts));
+    assert_int_equal(seg_index_end(&x, w), NR_OK);
+    seg_index_fini(&x);
     assert_int_equal(seg_writer_publish(w, &size, &d), NR_OK);
     seg_writer_close(w);
-    nr_buf_fini(&ptr);
-    nr_buf_fini(&posts);
 }
 
 static void
@@ -179,7 +174,7 @@ test_round(void **state)
     assert_int_equal(segment_open(dir, "0000000000000009.seg", &s, &d), NR_OK);
     assert_int_equal(segment_info(s)->seq, 9);
     assert_int_equal(segment_info(s)->lines, 4);
-    assert_int_equal(segment_info(s)->observables, 4);
+    assert_int_equal(segment_info(s)->observables, 5);
     assert_int_equal(segment_files(s, &a, &files, &n, &d), NR_OK);
     assert_int_equal(n, 1);
     assert_true(nr_str_eq(files[0].name, NR_STR("a.log")));
@@ -199,14 +194,35 @@ test_round(void **state)
         NR_OK);
     assert_int_equal(at, 2);
     assert_int_equal(segment_posting(s, SEG_V4, 1, &a, &post, &d), NR_OK);
-    assert_int_equal(post.lines, 2);
-    assert_int_equal(post.first_s, 995);
-    assert_int_equal(post.last_s, 1095);
+    assert_true(post.in_block);
+    assert_int_equal(post.lines, 1);
     assert_int_equal(post.n_blocks, 1);
     assert_int_equal(post.blocks[0], 1);
-    assert_int_equal(post.n_days, 2);
-    assert_int_equal(post.days[1], 17003);
+    assert_int_equal(post.sources, 4);
+    assert_int_equal(segment_posting(s, SEG_V4, 0, &a, &post, &d), NR_OK);
+    assert_false(post.in_block);
+    assert_int_equal(post.lines, 4);
+    assert_int_equal(post.denied, 1);
+    assert_int_equal(post.first_s, 4);
+    assert_int_equal(post.last_s, 86401);
+    assert_int_equal(post.sources, 4);
+    assert_int_equal(post.n_blocks, 2);
+    assert_int_equal(post.n_days, 3);
+    assert_int_equal(post.days[2], 2);
     assert_int_equal(segment_posting(s, SEG_V6, 0, &a, &post, &d), NR_OK);
+    assert_int_equal(post.n_blocks, 2);
+    assert_int_equal(post.sources, 9);
+    assert_true(post.first_s == NR_TIME_NONE);
+    assert_int_equal(post.n_days, 1);
+    /* two values with one stored key are two entries */
+    assert_int_equal(segment_seek(s, SEG_NAME, 0,
+                         (struct seg_key){ 0, (UINT64_C(0x1234) << 24) + 5 },
+                         &at, &d),
+        NR_OK);
+    assert_int_equal(at, 0);
+    assert_int_equal(segment_posting(s, SEG_NAME, 0, &a, &post, &d), NR_OK);
+    assert_true(post.in_block && post.lines == 0);
+    assert_int_equal(segment_posting(s, SEG_NAME, 1, &a, &post, &d), NR_OK);
     assert_int_equal(post.n_blocks, 2);
     assert_int_equal(segment_posting(s, SEG_V6, 1, &a, &post, NULL),
         NR_EDAMAGED);
@@ -283,7 +299,7 @@ test_abandoned(void **state)
     (void)state;
     nr_arena_init(&a, 1 << 20);
     assert_int_equal(seg_writer_open(dir, 4, &w, NULL), NR_OK);
-    put_block(w, "abc\n", 1);
+    put_block(w, "abc\n", 1, &(struct seg_block){ .first_s = 7 });
     seg_writer_close(w);
     assert_int_equal(nr_dir_list(&a, dir, 100, &names, NULL), NR_OK);
     for (size_t i = 0; i < names.n; i++)

@@ -62,7 +62,8 @@ seg_put_file(struct nr_buf *b, const struct seg_file *f)
 }
 
 void
-seg_put_info(struct nr_buf *b, const struct seg_info *i)
+seg_put_info(struct nr_buf *b, const struct seg_info *i,
+    const uint64_t keys[SEG_CLASSES])
 {
     nr_buf_put_le(b, i->lines, 8);
     nr_buf_put_le(b, i->text, 8);
@@ -72,6 +73,8 @@ seg_put_info(struct nr_buf *b, const struct seg_info *i)
     nr_buf_put_le(b, i->sources, 4);
     nr_buf_put_le(b, i->kinds, 4);
     nr_buf_put_le(b, (uint64_t)i->created_s, 8);
+    for (unsigned c = 0; c < SEG_CLASSES; c++)
+        nr_buf_put_le(b, keys[c], 8);
 }
 
 static enum nr_err
