@@ -75,21 +75,24 @@ struct bar {
 };
 
 static void
-progress(void *ctx, uint64_t octets)
+progress(void *ctx, uint64_t octets, uint64_t gone)
 {
     struct bar *b = ctx;
-    double t = now(), done = b->total ? (double)octets / (double)b->total : 0;
+    double t = now(), done = b->total ? (double)gone / (double)b->total : 0;
+    double left;
     char marks[31];
 
     if (t - b->shown < 0.1)
         return;
     b->shown = t;
-    done = done > 1 ? 1 : done; /* compressed files hold more than they weigh */
+    done = done > 1 ? 1 : done; /* a file may grow meanwhile */
+    left = done > 0.001 ? (t - b->start) * (1 - done) / done : 0;
     for (size_t i = 0; i < sizeof(marks) - 1; i++)
         marks[i] = (double)i < done * 30 ? '#' : '.';
     marks[30] = '\0';
-    (void)fprintf(stderr, "\r[%s] %.1f MB, %.0f MB/s ", marks,
-        (double)octets / 1e6, (double)octets / 1e6 / (t - b->start + 1e-9));
+    (void)fprintf(stderr, "\r[%s] %.1f MB, %.0f MB/s, %02u:%02u left ", marks,
+        (double)octets / 1e6, (double)octets / 1e6 / (t - b->start + 1e-9),
+        (unsigned)(left / 60), (unsigned)left % 60);
 }
 
 static uint64_t

@@ -80,8 +80,10 @@ struct nr_archive_add_options {
      * Otherwise it is taken as it stands; if the file grows after all, the
      * whole line is taken again. */
     bool growing;
-    /* Called about once per megabyte of text; may be NULL. */
-    void (*progress)(void *ctx, uint64_t octets);
+    /* Called about once per megabyte of text taken, with its octets so far
+     * and those gone through of the files as they lie there, packed or not;
+     * may be NULL. */
+    void (*progress)(void *ctx, uint64_t octets, uint64_t gone);
     void *progress_ctx;
     const struct nr_archive_problem *problem; /* may be NULL */
 };

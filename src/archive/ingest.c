@@ -30,6 +30,8 @@ struct ingest {
     struct build *b; /* NULL: no segment begun */
     size_t memory;
     uint64_t said; /* octets at the last progress */
+    uint64_t gone; /* octets of the files that are done, as they lie there */
+    int fd;        /* of the file that is being read */
     /* since the last publication, taken back if the next one fails */
     struct nr_archive_added pending;
 };
@@ -121,8 +123,11 @@ progress(struct ingest *g)
     uint64_t all = g->added->octets + g->pending.octets;
 
     if (g->o->progress && all - g->said >= PROGRESS) {
+        off_t at = lseek(g->fd, 0, SEEK_CUR);
+
+        g->o->progress(g->o->progress_ctx, all,
+            g->gone + (at > 0 ? (uint64_t)at : 0));
         g->said = all;
-        g->o->progress(g->o->progress_ctx, all);
     }
 }
 
@@ -461,11 +466,16 @@ add_one(struct ingest *g, struct item *it, struct nr_diag *d)
     struct nr_diag why = { 0 };
     enum nr_err err = open_file(it->path, &r.fd, &why);
     bool again = !err && lseek(r.fd, 0, SEEK_CUR) >= 0;
+    struct stat st;
+
+    g->fd = r.fd;
 
     if (again && nr_pack_is(r.fd))
         err = add_pack(g, it->path, r.fd, d);
     else
         err = add_open(g, &r, &why, d);
+    if (again && fstat(r.fd, &st) == 0 && st.st_size > 0)
+        g->gone += (uint64_t)st.st_size;
     if (r.fd >= 0)
         close(r.fd);
     return err;

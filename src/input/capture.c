@@ -312,7 +312,7 @@ static enum nr_err
 read_packets(struct capture *c, pcap_t *pcap, const char *name,
     struct nr_diag *d)
 {
-    int link = pcap_datalink(pcap), got;
+    int link = pcap_datalink(pcap), got = PCAP_ERROR_BREAK;
     struct pcap_pkthdr *h;
     const uint8_t *frame;
     enum nr_err err = NR_OK;
