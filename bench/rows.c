@@ -1,6 +1,6 @@
 /* What a database is fed: kind, value, file, line and time of every observable.
- * From the prototypes of the project (peers/extract.c), unchanged but for the
- * layout: a plain extractor, slower or faster than ours, timed by itself. */
+ * From the prototypes of the project (peers/extract.c), cut into
+ * functions: a plain extractor, slower or faster than ours, timed by itself. */
 /*
  * extract.c - plain scalar extractor: turns log files into rows for the database peers of job B.
  *   cc -O2 -std=c17 -o extract extract.c
@@ -193,66 +193,88 @@ run(const char *a, const char *z)
     }
 }
 
+/* P: the ':' of "://", or of ":\\/\\/" as some JSON writers put it. */
+static void
+url(const char *s, const char *p, const char *e, bool esc)
+{
+    const char *a = p, *b = p + (esc ? 5 : 3), *first = b;
+    char t[600];
+    size_t n = 0;
+    while (a > s && cls[(uint8_t)a[-1]] & ALNUM)
+        a--;
+    while (
+        b < e && (!(cls[(uint8_t)*b] & URLEND) && (*b != '\\' || b[1] == '/')))
+        b++;
+    while (b > first && strchr(".,;:!?)]", b[-1]))
+        b--;
+    for (const char *q = a; q < b && n < sizeof t; q++)
+        if (*q != '\\')
+            t[n++] = *q;
+    if (b > first && p - a >= 3)
+        row("url", t, n);
+}
+
+static void
+mail(const char *s, const char *p, const char *e)
+{
+    const char *a = p, *b = p + 1;
+    while (a > s && cls[(uint8_t)a[-1]] & LOCAL)
+        a--;
+    while (b < e && cls[(uint8_t)*b] & NAME)
+        b++;
+    while (b > p && (b[-1] == '.' || b[-1] == '-'))
+        b--;
+    if (a < p && b > p + 1)
+        row("email", a, (size_t)(b - a));
+}
+
+static void
+ip6(const char *s, const char *p, const char *e)
+{
+    const char *a = p, *b = p;
+    unsigned char v[16];
+    char t[64];
+    int colons = 0;
+    while (a > s && (cls[(uint8_t)a[-1]] & HEX || a[-1] == ':'))
+        a--;
+    while (b < e && (cls[(uint8_t)*b] & HEX || *b == ':'))
+        colons += *b++ == ':';
+    if (a != p && memchr(a, ':', (size_t)(p - a)))
+        return; /* not the first colon of its run */
+    if (colons < 2 || b - a >= 48)
+        return;
+    if (b[-1] == ':' && b[-2] != ':')
+        b--;
+    if (*a == ':' && a[1] != ':')
+        a++;
+    memcpy(t, a, (size_t)(b - a));
+    t[b - a] = 0;
+    if (inet_pton(AF_INET6, t, v) == 1) {
+        inet_ntop(AF_INET6, v, t, sizeof t);
+        row("ipv6", t, strlen(t));
+    }
+}
+
+/* What stands around a mark that no name holds. */
+static void
+mark(const char *s, const char *p, const char *e)
+{
+    bool esc = e - p > 5 && !memcmp(p, ":\\/\\/", 5);
+    if (esc || (*p == ':' && e - p > 3 && p[1] == '/' && p[2] == '/'))
+        url(s, p, e, esc);
+    else if (*p == '@')
+        mail(s, p, e);
+    else if (*p == ':' && e - p > 2 &&
+        (p[1] == ':' || cls[(uint8_t)p[1]] & HEX))
+        ip6(s, p, e);
+}
+
 static void
 scan_line(const char *s, const char *e)
 {
     for (const char *p = s; p < e;) {
         if (!(cls[(uint8_t)*p] & NAME)) {
-            bool esc = e - p > 5 &&
-                !memcmp(p, ":\\/\\/", 5); /* as some JSON writers put it */
-            if (esc ||
-                (*p == ':' && e - p > 3 && p[1] == '/' &&
-                    p[2] == '/')) { /* URL */
-                const char *a = p, *b = p + (esc ? 5 : 3), *first = b;
-                char t[600];
-                size_t n = 0;
-                while (a > s && cls[(uint8_t)a[-1]] & ALNUM)
-                    a--;
-                while (b < e &&
-                    (!(cls[(uint8_t)*b] & URLEND) &&
-                        (*b != '\\' || b[1] == '/')))
-                    b++;
-                while (b > first && strchr(".,;:!?)]", b[-1]))
-                    b--;
-                for (const char *q = a; q < b && n < sizeof t; q++)
-                    if (*q != '\\')
-                        t[n++] = *q;
-                if (b > first && p - a >= 3)
-                    row("url", t, n);
-            } else if (*p == '@') {
-                const char *a = p, *b = p + 1;
-                while (a > s && cls[(uint8_t)a[-1]] & LOCAL)
-                    a--;
-                while (b < e && cls[(uint8_t)*b] & NAME)
-                    b++;
-                while (b > p && (b[-1] == '.' || b[-1] == '-'))
-                    b--;
-                if (a < p && b > p + 1)
-                    row("email", a, (size_t)(b - a));
-            } else if (*p == ':' && e - p > 2 &&
-                (p[1] == ':' || cls[(uint8_t)p[1]] & HEX)) { /* IPv6 */
-                const char *a = p, *b = p;
-                int colons = 0;
-                while (a > s && (cls[(uint8_t)a[-1]] & HEX || a[-1] == ':'))
-                    a--;
-                while (b < e && (cls[(uint8_t)*b] & HEX || *b == ':'))
-                    colons += *b++ == ':';
-                unsigned char v[16];
-                char t[64];
-                if (a == p ||
-                    !memchr(a, ':',
-                        (size_t)(p - a))) /* the first colon of its run */
-                    if (colons >= 2 && b - a < 48) {
-                        if (b[-1] == ':' && b[-2] != ':')
-                            b--;
-                        if (*a == ':' && a[1] != ':')
-                            a++;
-                        memcpy(t, a, (size_t)(b - a)), t[b - a] = 0;
-                        if (inet_pton(AF_INET6, t, v) == 1)
-                            inet_ntop(AF_INET6, v, t, sizeof t),
-                                row("ipv6", t, strlen(t));
-                    }
-            }
+            mark(s, p, e);
             p++;
             continue;
         }
