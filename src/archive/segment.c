@@ -209,13 +209,17 @@ read_info(struct segment *s, struct nr_diag *d)
     s->info.sources = (uint32_t)le(p + 40, 4);
     s->info.kinds = (uint32_t)le(p + 44, 4);
     s->info.created_s = (int64_t)le(p + 48, 8);
-    for (unsigned c = 0; c < SEG_CLASSES; c++) {
+    for (unsigned c = 0; c < SEG_CLASSES; c++)
         s->keys[c] = le(p + 56 + 8 * c, 8);
-        s->info.observables += s->keys[c];
+    if (!segment_index_is_sound(s)) {
+        if (!s->unchecked)
+            return segment_damaged(s, d, s->sec[SEG_SEC_INFO].at,
+                "segment: counts of keys are not sound");
+        /* its blocks and files are still worth reading */
+        memset(s->keys, 0, sizeof(s->keys));
     }
-    if (!segment_index_is_sound(s))
-        return segment_damaged(s, d, s->sec[SEG_SEC_INFO].at,
-            "segment: counts of keys are not sound");
+    for (unsigned c = 0; c < SEG_CLASSES; c++)
+        s->info.observables += s->keys[c];
     return NR_OK;
 }
 
