@@ -13,6 +13,7 @@
 #define REPAIR_MEMORY ((size_t)1 << 30)
 #define ZONE_MAX      (INT64_C(14) * 3600)
 #define ZONE_STEP     (INT64_C(15) * 60)
+#define INFO_KEYS     ((size_t)56) /* where the counts of keys stand in it */
 #define FRAME_MAGIC   "\x28\xb5\x2f\xfd" /* RFC 8878 section 3.1.1 */
 
 struct repair {
@@ -393,6 +394,23 @@ publish(struct repair *r, bool discard, struct nr_diag *d)
     return err;
 }
 
+/* Counts of keys that the directories agree with: the index itself is built
+ * anew, it only must not keep the rest from being read. */
+static void
+mend_info(struct keep_map *m)
+{
+    if (m->sec[SEG_SEC_INFO].octets != SEG_INFO)
+        return;
+    for (unsigned c = 0; c < SEG_CLASSES; c++) {
+        uint64_t rows = m->sec[SEG_SEC_DIR4 + c].count;
+        uint64_t keys = rows > 1 ? (rows - 2) * SEG_GROUP + 1 : 0;
+        uint8_t *p = m->p + m->sec[SEG_SEC_INFO].at + INFO_KEYS + (size_t)8 * c;
+
+        for (size_t i = 0; i < 8; i++, keys >>= 8)
+            p[i] = (uint8_t)(keys & 0xff);
+    }
+}
+
 static enum nr_err
 rebuild(struct repair *r, struct nr_diag *d)
 {
@@ -401,6 +419,8 @@ rebuild(struct repair *r, struct nr_diag *d)
     if (err)
         return err;
     /* What does not open even so is walked. */
+    if (r->m.mapped)
+        mend_info(&r->m);
     if (r->m.mapped &&
         segment_open_mem((struct nr_bytes){ r->m.p, r->m.n }, SEG_UNCHECKED,
             &r->s, NULL) != NR_OK)
