@@ -1,6 +1,7 @@
 #include "archive/build.h"
 
 #include "archive/archive.h"
+#include "archive/order.h"
 #include "base/cpu.h"
 #include "base/num.h"
 
@@ -68,12 +69,6 @@ build_close(struct build *b)
     nr_tokens_fini(&b->tokens);
     free(b);
 }
-
-/* An entry in the order of keys. */
-struct order {
-    struct seg_key key;
-    uint32_t entry;
-};
 
 size_t
 build_memory(const struct build *b)
@@ -476,32 +471,6 @@ build_file(struct build *b, const struct seg_file *f)
 
 /* Publishing */
 
-static int
-by_key(const void *a, const void *b)
-{
-    const struct order *x = a, *y = b;
-
-    return seg_key_cmp(x->key, y->key);
-}
-
-/* By the octets [FROM, 8) of the lower half, the least significant first. */
-static void
-sort_octets(struct order *v, struct order *spare, size_t n, unsigned from,
-    unsigned to)
-{
-    for (unsigned at = from; at < to; at++) {
-        size_t start[257] = { 0 };
-
-        for (size_t i = 0; i < n; i++)
-            start[(v[i].key.lo >> 8 * at & 0xff) + 1]++;
-        for (size_t i = 1; i < 256; i++)
-            start[i] += start[i - 1];
-        for (size_t i = 0; i < n; i++)
-            spare[start[v[i].key.lo >> 8 * at & 0xff]++] = v[i];
-        memcpy(v, spare, n * sizeof(*v));
-    }
-}
-
 /* V: room for all entries twice. Returns how many are of class C. */
 static size_t
 sorted(const struct build *b, enum seg_class c, struct order *v)
@@ -511,12 +480,7 @@ sorted(const struct build *b, enum seg_class c, struct order *v)
     for (size_t i = 0; i < b->n_entries; i++)
         if (b->entries[i].cls == (uint16_t)c)
             v[n++] = (struct order){ b->entries[i].key, (uint32_t)i };
-    if (c == SEG_V6)
-        qsort(v, n, sizeof(*v), by_key);
-    else if (c == SEG_V4)
-        sort_octets(v, v + b->n_entries, n, 0, 4);
-    else
-        sort_octets(v, v + b->n_entries, n, 8 - SEG_NAME_OCTETS, 8);
+    order_sort(c, v, v + b->n_entries, n);
     return n;
 }
 
@@ -571,11 +535,11 @@ put_index(const struct build *b, struct seg_index *x)
 
         for (size_t i = 0; i < n; i++) {
             if (i + AHEAD < n) {
-                __builtin_prefetch(&b->entries[v[i + AHEAD].entry]);
-                __builtin_prefetch(&b->entries[v[i + AHEAD].entry].places);
-                __builtin_prefetch(&places[at[v[i + AHEAD].entry]]);
+                __builtin_prefetch(&b->entries[v[i + AHEAD].of]);
+                __builtin_prefetch(&b->entries[v[i + AHEAD].of].places);
+                __builtin_prefetch(&places[at[v[i + AHEAD].of]]);
             }
-            put_entry(&b->entries[v[i].entry], c, places + at[v[i].entry], x);
+            put_entry(&b->entries[v[i].of], c, places + at[v[i].of], x);
         }
     }
     free(places);

@@ -39,23 +39,29 @@ clear(struct sum *v, size_t n)
         v[i] = (struct sum){ .first_s = NR_TIME_NONE, .last_s = NR_TIME_NONE };
 }
 
+/* What the segment showed of the indicators that it hit into ALL, unless it is
+ * to be FORGOTten; the sums of the pass are clear again. */
 static void
-merge(struct sum *to, const struct sum *from, size_t n)
+merge(struct pass *p, struct sum *all, bool forget)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (from[i].lines == 0)
-            continue;
-        to[i].lines += from[i].lines;
-        to[i].denied += from[i].denied;
-        to[i].sources |= from[i].sources;
-        sum_add_time(&to[i], from[i].first_s);
-        sum_add_time(&to[i], from[i].last_s);
+    for (size_t i = 0, n = pass_hits(p); i < n; i++) {
+        uint32_t k = pass_hit(p, i);
+        struct sum *from = &p->sums[k], *to = &all[k];
+
+        if (from->lines > 0 && !forget) {
+            to->lines += from->lines;
+            to->denied += from->denied;
+            to->sources |= from->sources;
+            sum_add_time(to, from->first_s);
+            sum_add_time(to, from->last_s);
+        }
+        clear(from, 1);
     }
 }
 
 /* Every segment; those that prove damaged are said and taken out. */
 static enum nr_err
-run_all(struct nr_archive *a, struct pass *p, struct sum *all, size_t n,
+run_all(struct nr_archive *a, struct pass *p, struct sum *all,
     struct nr_diag *d)
 {
     size_t i = 0;
@@ -65,10 +71,10 @@ run_all(struct nr_archive *a, struct pass *p, struct sum *all, size_t n,
         struct nr_diag why = { 0 };
         enum nr_err err;
 
-        clear(p->sums, n);
         p->s = a->v[i];
         p->segment = (uint32_t)i;
         err = pass_run(p, &why);
+        merge(p, all, err != NR_OK);
         if (err == NR_EDAMAGED) {
             p->days.n = days;
             p->refs.n = refs;
@@ -82,7 +88,6 @@ run_all(struct nr_archive *a, struct pass *p, struct sum *all, size_t n,
                 *d = why;
             return nr_fail(d, err, 0, "hunt: no memory");
         }
-        merge(all, p->sums, n);
         i++;
     }
     return NR_OK;
@@ -189,7 +194,8 @@ nr_archive_hunt(struct nr_archive *a,
         err = probes_make(arena, indicators, n, &probes, d);
     if (!err) {
         clear(all, n);
-        err = run_all(a, &p, all, n, d);
+        clear(p.sums, n);
+        err = run_all(a, &p, all, d);
     }
     if (!err) {
         count_days(&p, all);

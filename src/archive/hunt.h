@@ -59,12 +59,13 @@ struct pass {
     const struct probes *probes;
     bool lines;          /* every line is wanted */
     struct nr_arena mem; /* reset for each segment */
-    struct sum *sums;    /* of each indicator, for this segment */
+    struct sum *sums;    /* of each indicator, for this segment; clear before */
     struct nr_buf days;  /* struct day_of */
     struct nr_buf refs;  /* struct ref */
     struct nr_buf hits;  /* struct hit */
     struct nr_buf wants; /* struct want */
     struct nr_tokens tokens, one;
+    struct nr_scanner scanner;
     struct seg_text text;
     struct nr_buf meta; /* struct seg_line of the block that is open */
 };
@@ -74,6 +75,10 @@ void pass_init(struct pass *p, struct nr_archive *a,
 void pass_fini(struct pass *p);
 /* Fill p->sums, p->days and p->refs (appended). */
 enum nr_err pass_run(struct pass *p, struct nr_diag *d) NR_MUST_USE;
+/* The entries of the index that were hit, also after a failure: how many, and
+ * the indicator of each; the sums of no others changed. */
+size_t pass_hits(const struct pass *p);
+uint32_t pass_hit(const struct pass *p, size_t i);
 
 /* Hand the lines of REFS (sorted) out. */
 enum nr_err lines_print(struct nr_archive *a, const struct ref *v, size_t n,

@@ -1,6 +1,7 @@
 /* A hunt through one segment. */
 #include "archive/hunt.h"
 
+#include "base/cpu.h"
 #include "base/hash.h"
 #include "base/num.h"
 
@@ -31,6 +32,7 @@ pass_init(struct pass *p, struct nr_archive *a, const struct probes *probes,
     bool lines)
 {
     *p = (struct pass){ .a = a, .probes = probes, .lines = lines };
+    p->scanner = nr_scanner_choose(NR_CPU_ALL);
     nr_arena_init(&p->mem, MEMORY);
     nr_buf_init(&p->days, SIZE_MAX / 2);
     nr_buf_init(&p->refs, NR_HUNT_LINES_MAX * sizeof(struct ref));
@@ -276,7 +278,7 @@ find_fast(struct pass *p, const struct probe *x, bool *found, uint32_t *line)
         if (!at)
             break;
         one = line_at(p->text.text, at, &seen, line);
-        err = nr_scan(one, &p->one);
+        err = p->scanner.scan(one, &p->one);
         if (err)
             return err;
         for (size_t k = 0; k < p->one.n && !*found; k++)
@@ -358,7 +360,7 @@ find_address(struct pass *p, const struct want *w, struct nr_buf *lines)
         (at = memmem(at, (size_t)(end - at), want, (size_t)n)) != NULL) {
         struct nr_bytes one = line_at(text, at, &seen, &line);
         bool is = false;
-        enum nr_err err = nr_scan(one, &p->one);
+        enum nr_err err = p->scanner.scan(one, &p->one);
 
         if (err)
             return err;
@@ -499,7 +501,7 @@ open_block(struct pass *p, struct want *v, size_t n, struct nr_buf *not_here,
             continue;
         err = find_fast(p, x, &found, &line);
         if (!err && !found && !scanned) {
-            err = nr_scan(p->text.text, &p->tokens);
+            err = p->scanner.scan(p->text.text, &p->tokens);
             scanned = true;
         }
         for (size_t k = 0; !err && !found && k < p->tokens.n; k++)
@@ -508,7 +510,7 @@ open_block(struct pass *p, struct want *v, size_t n, struct nr_buf *not_here,
             put(not_here, &v[i].indicator, sizeof(v[i].indicator));
     }
     if (!err && scan && !scanned)
-        err = nr_scan(p->text.text, &p->tokens);
+        err = p->scanner.scan(p->text.text, &p->tokens);
     if (!err && scan)
         count_block(p, v, n, &b);
     if (!err)
@@ -589,4 +591,16 @@ pass_run(struct pass *p, struct nr_diag *d)
             "ask for fewer indicators");
     nr_buf_fini(&not_here);
     return err;
+}
+
+size_t
+pass_hits(const struct pass *p)
+{
+    return p->hits.n / sizeof(struct hit);
+}
+
+uint32_t
+pass_hit(const struct pass *p, size_t i)
+{
+    return ((const struct hit *)(const void *)p->hits.p)[i].indicator;
 }

@@ -1,5 +1,6 @@
 /* What a hunt looks up, in the order of the index. */
 #include "archive/hunt.h"
+#include "archive/order.h"
 
 #include <stdlib.h>
 
@@ -55,14 +56,30 @@ put_url(struct nr_arena *a, struct probes *p, uint32_t indicator,
     return true;
 }
 
-static int
-by_class(const void *a, const void *b)
+/* P->v by class, each in the order of the index. */
+static bool
+sort(struct probes *p)
 {
-    const struct probe *x = a, *y = b;
+    struct order *v = calloc(2 * p->n + 1, sizeof(*v));
+    struct probe *sorted = calloc(p->n + 1, sizeof(*sorted));
+    size_t done = 0;
+    bool ok = v && sorted;
 
-    if (x->cls != y->cls)
-        return x->cls < y->cls ? -1 : 1;
-    return seg_key_cmp(x->lo, y->lo);
+    for (unsigned c = 0; ok && c < SEG_CLASSES; c++) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < p->n; i++)
+            if (p->v[i].cls == c)
+                v[n++] = (struct order){ p->v[i].lo, (uint32_t)i };
+        order_sort(c, v, v + p->n, n);
+        for (size_t i = 0; i < n; i++)
+            sorted[done++] = p->v[v[i].of];
+    }
+    if (ok && done > 0)
+        memcpy(p->v, sorted, done * sizeof(*sorted));
+    free(sorted);
+    free(v);
+    return ok;
 }
 
 enum nr_err
@@ -71,7 +88,7 @@ probes_make(struct nr_arena *a, const struct nr_indicator *const *v, size_t n,
 {
     struct probes p = { nr_new(a, struct probe, 2 * n + 1), 0 };
 
-    if (n > UINT32_MAX || !p.v)
+    if (n > UINT32_MAX / 2 || !p.v)
         return nr_fail(d, NR_ENOMEM, 0, "hunt: no memory for the indicators");
     for (size_t i = 0; i < n; i++) {
         struct nr_bytes key = v[i]->key;
@@ -85,7 +102,8 @@ probes_make(struct nr_arena *a, const struct nr_indicator *const *v, size_t n,
             (void)put(&p, (uint32_t)i, v[i]->kind, key);
         }
     }
-    qsort(p.v, p.n, sizeof(*p.v), by_class);
+    if (!sort(&p))
+        return nr_fail(d, NR_ENOMEM, 0, "hunt: no memory for the indicators");
     *out = p;
     return NR_OK;
 }
