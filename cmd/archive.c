@@ -1,5 +1,6 @@
 /* noroshi archive: add, ls, stat; the rest is in archive_keep.c and
  * archive_repair.c. */
+#include "archive_far.h"
 #include "archive_keep.h"
 
 #include "archive/archive.h"
@@ -123,22 +124,32 @@ add(struct wanted *w, int argc, char **argv)
         .problem = &p };
     struct nr_archive_added got = { 0 };
     struct nr_archive *a = NULL;
+    struct nr_clickhouse *c = NULL;
     struct nr_diag d = { 0 };
-    enum nr_err err = open_archive(w, NR_ARCHIVE_WRITE, &a, &d);
     double took;
+    enum nr_err err;
+
+    if (w->dir && nr_clickhouse_is(w->dir))
+        err = nr_clickhouse_open(w->dir, true, &c, &d);
+    else
+        err = open_archive(w, NR_ARCHIVE_WRITE, &a, &d);
 
     if (!err && !paths_gather(&files, argv, argc, w->recurse, problem, w))
         err = nr_fail(&d, NR_ELIMIT, 0, "archive: more files than 1 M at once");
     bar.total = tty ? total_size(&files) : 0;
-    if (!err)
+    if (!err && c)
+        err = nr_clickhouse_add(c, (const char *const *)files.v, files.n, &o,
+            &got, &d);
+    else if (!err)
         err = nr_archive_add(a, (const char *const *)files.v, files.n, &o, &got,
             &d);
     took = now() - bar.start;
     if (tty)
         (void)fprintf(stderr, "\r\033[K");
     nr_archive_close(a);
+    nr_clickhouse_close(c);
     paths_free(&files);
-    if (a)
+    if (a || c)
         (void)printf("files %llu known %llu lines %llu octets %llu "
                      "observations %llu segments %llu stored %llu MB/s %.1f\n",
             (unsigned long long)got.files, (unsigned long long)got.known,
@@ -273,6 +284,13 @@ cmd_archive(struct cli *cli, int argc, char **argv)
     if (!cli_parse(cli, table, usage, argc, argv, &n))
         return CLI_ERROR;
     k.dir = w.dir;
+    if (w.dir && nr_clickhouse_is(w.dir) &&
+        !(n > 1 && strcmp(argv[0], "add") == 0))
+        return n == 1 && strcmp(argv[0], "stat") == 0
+            ? archive_far_stat(cli, w.dir)
+            : cli_error(cli,
+                  "archive: in ClickHouse there are add and stat; the rest is "
+                  "the server's own business");
     if (n > 1 && strcmp(argv[0], "add") == 0)
         return add(&w, n - 1, argv + 1);
     if (n == 1 && strcmp(argv[0], "ls") == 0)

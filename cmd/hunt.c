@@ -1,6 +1,7 @@
 /* noroshi hunt: ask the archive about a list of indicators. */
 #include "archive/archive.h"
 #include "base/file.h"
+#include "clickhouse/clickhouse.h"
 #include "cmds.h"
 #include "hunt_stix.h"
 #include "list.h"
@@ -252,7 +253,8 @@ print_answers(struct wanted *w, struct nr_diag *d)
 }
 
 static enum nr_err
-run(struct wanted *w, struct nr_archive *a, struct nr_diag *d)
+run(struct wanted *w, struct nr_archive *a, struct nr_clickhouse *c,
+    struct nr_diag *d)
 {
     struct nr_hunt_options o = { .now_s = nr_env_now_s(&w->cli->env),
         .line = w->lines ? print_line : NULL,
@@ -262,7 +264,10 @@ run(struct wanted *w, struct nr_archive *a, struct nr_diag *d)
     w->answers = calloc(w->n + 1, sizeof(*w->answers));
     if (!w->answers)
         return nr_fail(d, NR_ENOMEM, 0, "hunt: no memory for answers");
-    err = nr_archive_hunt(a, w->v, w->n, &o, &w->arena, w->answers, d);
+    if (c)
+        err = nr_clickhouse_hunt(c, w->v, w->n, &o, &w->arena, w->answers, d);
+    else
+        err = nr_archive_hunt(a, w->v, w->n, &o, &w->arena, w->answers, d);
     if (!err)
         err = print_answers(w, d);
     return err;
@@ -302,6 +307,7 @@ hunt(struct wanted *w)
     char dir[NR_PATH_MAX];
     struct nr_archive_problem p = { problem, w };
     struct nr_archive *a = NULL;
+    struct nr_clickhouse *c = NULL;
     struct list *list = NULL;
     struct nr_diag d = { 0 };
     size_t damaged = 0;
@@ -312,14 +318,17 @@ hunt(struct wanted *w)
         err = list_load(w->cli, w->lists.v, w->lists.n, &list, &d);
     if (!err)
         list_indicators(list, &w->v, &w->n);
-    if (!err)
+    if (!err && w->archive && nr_clickhouse_is(w->archive))
+        err = nr_clickhouse_open(w->archive, false, &c, &d);
+    else if (!err)
         err = nr_archive_open(w->archive ? w->archive : dir, NR_ARCHIVE_READ,
             &p, &a, &d);
     if (!err)
-        err = run(w, a, &d);
+        err = run(w, a, c, &d);
     if (a)
         damaged = nr_archive_damaged(a);
     nr_archive_close(a);
+    nr_clickhouse_close(c);
     free(w->answers);
     list_free(list);
     if (err) {

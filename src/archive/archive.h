@@ -191,6 +191,20 @@ struct nr_days nr_archive_window(const struct nr_indicator *i, int64_t now_s,
  * 0: the archive does not index that kind. */
 uint32_t nr_archive_needs(unsigned kind);
 
+/*
+ * For a store of lines that is not this one (clickhouse/clickhouse.h), the
+ * same rules: an archive without segments, days marked as having lines of
+ * KINDS (NR_LOG_*), and answers of which lines, denied, times, days and
+ * sources are filled completed by all the rest. NULL, NR_ENOMEM: no memory.
+ */
+struct nr_archive *nr_archive_blank(void);
+enum nr_err nr_archive_mark(struct nr_archive *a, uint32_t kinds,
+    int64_t day) NR_MUST_USE;
+enum nr_err nr_archive_judge(const struct nr_archive *a,
+    const struct nr_indicator *const *indicators, size_t n, int64_t now_s,
+    struct nr_arena *arena, struct nr_answer *v,
+    struct nr_diag *d) NR_MUST_USE;
+
 /* Look */
 
 struct nr_archive_stat {
