@@ -57,17 +57,24 @@ def servers(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    where = tmp_path_factory.mktemp("corpus") / "c"
-    run(GEN, "corpus", "--seed", "5", "--size", "2M", "--iocs", "300", "--hits",
-        "100", "--spread", "evenly", "--span", SPAN, "--source", "all", "--mix",
-        MIX, "--out", where)
+    where = tmp_path_factory.mktemp("corpus")
+    run(GEN, "indicators", "--n", 1500, "--planted", 250, "--seed", 11,
+        "--mix", MIX, "--span", SPAN, "--out", where / "ioc.tsv",
+        "--plant-out", where / "plant.tsv")
+    run(GEN, "logs", "--out", where / "corp", "--bytes", "3M", "--org",
+        "alpha", "--seed", 11, "--split", "month", "--span", SPAN,
+        "--indicators", where / "ioc.tsv", "--plant", where / "plant.tsv")
     return where
+
+
+def logs_of(corpus):
+    return sorted(p for p in (corpus / "corp/logs").rglob("*") if p.is_file())
 
 
 @pytest.fixture(scope="module")
 def embedded(corpus):
-    where = corpus.parent / "embedded"
-    add(where, *sorted((corpus / "logs").rglob("*.log*")))
+    where = corpus / "embedded"
+    add(where, *logs_of(corpus))
     return where
 
 
@@ -79,7 +86,7 @@ def without_block(rows):
 @pytest.mark.parametrize("shards", ["one", "two"])
 def test_same_answers(servers, corpus, embedded, shards):
     where = ADDRESS[shards]
-    logs = sorted((corpus / "logs").rglob("*.log*"))
+    logs = logs_of(corpus)
     ioc = corpus / "ioc.tsv"
     add(where, *logs)
     first = hunt(where, ioc, "--all")
@@ -88,7 +95,7 @@ def test_same_answers(servers, corpus, embedded, shards):
                                                         "--format", "json")
     got = hunt(where, ioc, "--lines")
     assert without_block(got) == without_block(hunt(embedded, ioc, "--lines"))
-    with open(corpus / "expected.tsv", encoding="utf-8") as f:
+    with open(corpus / "corp/expected.tsv", encoding="utf-8") as f:
         expected = [r.split("\t")[:5] for r in f.read().splitlines()
                     if not r.startswith("#")]
     assert len(expected) >= 50
@@ -102,7 +109,7 @@ def test_same_answers(servers, corpus, embedded, shards):
 
     # Again, and a copy: nothing is new.
     before = sql(f"SELECT count() FROM {shards}.noroshi_seen")
-    copy = corpus.parent / f"copy-{shards}.log"
+    copy = corpus / f"copy-{shards}.log"
     shutil.copy(logs[0], copy)
     assert add(where, *logs, copy).startswith(f"files 0 known {len(logs) + 1}")
     assert sql(f"SELECT count() FROM {shards}.noroshi_seen") == before
@@ -142,6 +149,17 @@ def test_a_file_that_grows(servers, tmp_path):
     add(where, log)
     assert [r.split("\t")[1:3] for r in hunt(where, ioc)] == [
         ["192.0.2.71", "1"], ["192.0.2.72", "1"], ["192.0.2.73", "1"]]
+
+
+def test_a_name_used_again(servers, tmp_path):
+    log, ioc = tmp_path / "r.log", tmp_path / "ioc.txt"
+    ioc.write_text("192.0.2.71\n")
+    where = f"clickhouse://127.0.0.1:{PORT}/rotates"
+    for day in (1, 2):
+        log.write_text(f"2017-03-0{day}T00:00:00Z fw ACCEPT DST=192.0.2.71\n")
+        add(where, log)
+    assert hunt(where, ioc)[0].split("\t")[2] == "2"
+    assert len(hunt(where, ioc, "--lines")) == 2
 
 
 def test_what_cannot_be_is_said(servers, tmp_path):

@@ -202,8 +202,7 @@ enum nr_err nr_archive_mark(struct nr_archive *a, uint32_t kinds,
     int64_t day) NR_MUST_USE;
 enum nr_err nr_archive_judge(const struct nr_archive *a,
     const struct nr_indicator *const *indicators, size_t n, int64_t now_s,
-    struct nr_arena *arena, struct nr_answer *v,
-    struct nr_diag *d) NR_MUST_USE;
+    struct nr_arena *arena, struct nr_answer *v, struct nr_diag *d) NR_MUST_USE;
 
 /* Look */
 

@@ -194,12 +194,13 @@ lines(struct nr_clickhouse *c, struct batch *b, const struct nr_hunt_options *o,
 {
     struct nr_cur cur;
     enum nr_err err = ask(c, b,
-        "SELECT id, name, line, at, time, denied, source, block, text FROM "
+        "SELECT id, file, name, line, at, time, denied, source, block, text "
+        "FROM "
         "(SELECT file, line, name, at, time, denied, source, block, text FROM "
         "noroshi_lines) GLOBAL ALL INNER JOIN (SELECT DISTINCT id, file, line "
         "FROM",
         ") USING (file, line) ORDER BY time, name, at, id, length(text) DESC "
-        "LIMIT 1 BY name, line, id",
+        "LIMIT 1 BY file, line, id",
         d);
 
     if (err)
@@ -207,8 +208,11 @@ lines(struct nr_clickhouse *c, struct batch *b, const struct nr_hunt_options *o,
     for (cur = nr_cur(nr_buf_bytes(&c->reply));
          !err && nr_cur_left(&cur) > 0;) {
         struct nr_archive_line l = { .indicator = nr_cur_le32(&cur) };
-        struct nr_bytes name = get_string(&cur);
+        struct nr_bytes name;
         char file[4096];
+
+        (void)nr_cur_le64(&cur); /* the file by number: for LIMIT BY */
+        name = get_string(&cur);
 
         if (name.n >= sizeof(file))
             name.n = sizeof(file) - 1;
