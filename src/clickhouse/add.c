@@ -25,7 +25,7 @@ struct adding {
     size_t n_marks;
     struct nr_buf lines, seen, files;
     struct nr_tokens tokens;
-    uint64_t new_lines, octets, observations;
+    uint64_t new_lines, octets, observations, gone;
 };
 
 struct file {
@@ -287,9 +287,11 @@ read_file(struct adding *g, struct file *f, struct nr_diag *why,
         (void)XXH3_64bits_update(f->state, b.text.p, n);
         f->to = b.at + n;
         if (g->o->progress)
-            g->o->progress(g->o->progress_ctx, b.at + b.text.n);
+            g->o->progress(g->o->progress_ctx, g->octets,
+                g->gone + nr_input_offset(in));
     }
     f->hash = XXH3_64bits_digest(f->state);
+    g->gone += nr_input_offset(in);
     nr_input_free(in);
     return err;
 }
