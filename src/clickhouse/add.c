@@ -11,6 +11,7 @@
 #include <xxhash.h>
 
 #define BLOCK    ((size_t)1 << 16) /* as the embedded archive reads */
+#define LINE_FEW 64u               /* observables of a line compared */
 #define DATE_MAX 47481             /* a Date ends with 2099 everywhere */
 
 struct mark { /* how far a file was read */
@@ -25,13 +26,15 @@ struct adding {
     size_t n_marks;
     struct nr_buf lines, seen, files;
     struct nr_tokens tokens;
+    size_t of_line[LINE_FEW]; /* rows in seen of the line at hand */
+    size_t n_of_line;
     uint64_t new_lines, octets, observations, gone;
 };
 
 struct file {
     const char *path;
     struct nr_logfile *log;
-    uint64_t id, from, to, hash, lines, had;
+    uint64_t id, from, to, hash, lines;
     XXH3_state_t *state;
 };
 
@@ -118,18 +121,40 @@ put_when(struct nr_buf *b, int64_t time_s)
     nr_buf_put_le(b, (uint64_t)date, 2);
 }
 
+/* The row that is begun at FROM says again what the line said already. Equal
+ * rows would do no harm; they are only not worth their place. */
+static bool
+is_again(struct adding *g, size_t from)
+{
+    struct nr_bytes all = nr_buf_bytes(&g->seen), row;
+
+    row = nr_bytes_sub(all, from, all.n);
+    for (size_t i = 0; i < g->n_of_line; i++)
+        if (nr_bytes_eq(row,
+                nr_bytes_sub(all, g->of_line[i], g->of_line[i] + row.n)))
+            return true;
+    if (g->n_of_line < LINE_FEW)
+        g->of_line[g->n_of_line++] = from;
+    return false;
+}
+
 static void
 put_seen(struct adding *g, const struct file *f, unsigned kind,
     struct nr_bytes key, const struct nr_record *r)
 {
+    size_t from = g->seen.n;
     uint64_t fp;
 
     if (!row_of(kind, key, &fp))
         return;
-    g->observations++;
     nr_buf_put_le(&g->seen, kind, 1);
     nr_buf_put_le(&g->seen, fp, 8);
     put_string(&g->seen, key);
+    if (is_again(g, from)) {
+        g->seen.n = from;
+        return;
+    }
+    g->observations++;
     nr_buf_put_le(&g->seen, f->id, 8);
     nr_buf_put_le(&g->seen, f->lines, 8);
     put_when(&g->seen, seconds(r->time_us));
@@ -158,6 +183,7 @@ put_block(struct adding *g, struct file *f, const struct nr_block *b,
         (void)nr_line_next(&rest, &line);
         nr_logline_parse(f->log, line, &r);
         f->lines = b->first_line + i;
+        g->n_of_line = 0;
         is_new = at >= f->from;
         whole.n -= rest.n;
         whole.n -= whole.n > 0 && whole.p[whole.n - 1] == '\n';
