@@ -35,12 +35,12 @@ struct nr_archive;   /* owned by the caller of open; nr_archive_close */
 #define NR_ARCHIVE_MEMORY_MIN ((size_t)8 * 1000 * 1000)
 /* Segments in one archive: a directory listing stays small. */
 #define NR_ARCHIVE_SEGMENTS_MAX ((size_t)1 << 16)
-/* A segment ends when it holds that many octets of logs, or half a quarter's
- * span with enough octets to be worth a file: retention drops whole segments,
+/* A segment ends when it holds that many octets of logs, or a third of a
+ * year's span with enough octets to be worth a file: retention drops whole segments,
  * a hunt opens each of them. */
 #define NR_SEGMENT_TEXT_MAX  ((uint64_t)1 << 30)
 #define NR_SEGMENT_TEXT_MIN  ((uint64_t)8 << 20)
-#define NR_SEGMENT_SPAN_DAYS 92
+#define NR_SEGMENT_SPAN_DAYS 122
 /* Of a single line more than that is searched and indexed but not kept. */
 #define NR_ARCHIVE_LINE_KEEP ((uint64_t)16 << 20)
 

@@ -2,7 +2,7 @@
  * Building a segment: blocks are written as they come, the index gathers in
  * memory until the segment is published. Private to the room.
  *
- * Thread-safety: one thread.
+ * Thread-safety: one thread; a second one of its own counts and writes.
  */
 #ifndef NR_ARCHIVE_BUILD_H
 #define NR_ARCHIVE_BUILD_H
@@ -10,6 +10,8 @@
 #include "archive/segment.h"
 #include "logline/logline.h"
 #include "observable/observable.h"
+
+#include <pthread.h>
 
 /* One distinct observable. */
 struct build_entry {
@@ -32,6 +34,31 @@ struct build_post {
     struct seg_place at;
 };
 
+/* What all observations of one line share. */
+struct build_line {
+    uint64_t id;
+    int64_t time_s;
+    int32_t day;
+    uint32_t block;
+    uint32_t source;
+    bool denied;
+};
+
+/* An observation of the block that waits for its turn. */
+struct build_seen {
+    struct seg_key key;
+    uint32_t cls, line; /* line: index in the block */
+};
+
+/* A block that was read: all that is to be counted and written of it. */
+struct build_job {
+    struct nr_buf text, meta;
+    struct nr_buf seen;  /* struct build_seen */
+    struct nr_buf lines; /* struct build_line */
+    struct seg_block row;
+    bool keep;
+};
+
 struct build_days {
     uint8_t *bits; /* SEG_DAYS; owned */
     uint64_t lines;
@@ -48,12 +75,27 @@ struct build {
     size_t n_posts, cap_posts;
     struct build_days days[NR_SOURCES][NR_LOG_KINDS];
     struct seg_info info;
-    struct nr_buf files, meta;
-    struct nr_buf rows;        /* struct seg_block of each block */
-    struct nr_buf seen, lines; /* of the block that is being taken */
+    struct nr_buf files;
+    struct nr_buf rows; /* struct seg_block of each block */
     uint32_t n_files;
     uint64_t line_id;
     struct nr_tokens tokens;
+    uint32_t n_blocks;
+
+    /* While one block is read, the one before is counted and written: by a
+     * thread, to which entries to rows belong until build_turn_wait(). */
+    struct build_job jobs[2];
+    unsigned turn; /* of the job that is read next */
+    bool threaded, stop;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct build_job *given; /* NULL: it has nothing to do */
+    enum nr_err err;
+    struct nr_diag why;
+    size_t memory; /* of the tables, after the block before the last */
+    uint64_t observations;
+
     /* the last row of presence written to, by source, kinds and day */
     uint32_t seen_source, seen_kinds;
     int64_t seen_day;
@@ -64,7 +106,8 @@ enum nr_err build_open(const char *dir, uint64_t seq, int64_t now_s,
     struct build **out, struct nr_diag *d) NR_MUST_USE;
 void build_close(struct build *b); /* NULL is fine */
 
-/* Octets of memory that the tables take, growth foreseen. */
+/* Octets of memory that the tables take, growth foreseen, without the block
+ * given last: the same on each run. */
 size_t build_memory(const struct build *b);
 
 /* Days between the oldest and the youngest line so far. */
@@ -88,5 +131,26 @@ void build_file(struct build *b, const struct seg_file *f);
 /* Write the index and publish. B is to be closed whatever comes back. */
 enum nr_err build_publish(struct build *b, uint64_t *size,
     struct nr_diag *d) NR_MUST_USE;
+
+/* build_index.c: the table of what was seen. */
+bool build_index_init(struct build *b) NR_MUST_USE;
+void build_index_fini(struct build *b);
+size_t build_index_memory(const struct build *b);
+/* Count what J shows, and write it. NR_ENOMEM, NR_ESYS. */
+enum nr_err build_take(struct build *b, struct build_job *j,
+    struct nr_diag *d) NR_MUST_USE;
+/* The whole index, gathered in X. NR_ENOMEM. */
+enum nr_err build_put_index(const struct build *b,
+    struct seg_index *x) NR_MUST_USE;
+
+/* build_turn.c: two blocks by turns. Without a second thread the giver does
+ * the work itself. */
+void build_turn_begin(struct build *b);
+void build_turn_end(struct build *b);
+struct build_job *build_turn_job(struct build *b); /* the one to be read */
+/* Waits for the job given before, and says how that went. */
+enum nr_err build_turn_give(struct build *b, struct build_job *j,
+    struct nr_diag *d) NR_MUST_USE;
+enum nr_err build_turn_wait(struct build *b, struct nr_diag *d) NR_MUST_USE;
 
 #endif

@@ -90,10 +90,9 @@ end_bits(struct bits *b)
 }
 
 static void
-put_plain_days(struct seg_index *x, const struct seg_entry *e)
+put_plain_days(struct bits *b, const struct seg_index *x,
+    const struct seg_entry *e)
 {
-    struct bits b = { .to = &x->body };
-
     for (size_t i = 0, k; i < e->n_places; i = k) {
         const struct seg_block *r = &x->rows[e->places[i].block];
         int64_t days = block_days(r);
@@ -105,9 +104,8 @@ put_plain_days(struct seg_index *x, const struct seg_entry *e)
                 mask |= UINT64_C(1)
                     << (e->places[k].day - nr_day_of(r->first_s));
         if (days > 1)
-            put_bits(&b, mask, (unsigned)days);
+            put_bits(b, mask, (unsigned)days);
     }
-    end_bits(&b);
 }
 
 static int
@@ -157,26 +155,37 @@ put_bitmap(struct seg_index *x, const struct seg_entry *e)
         to[e->places[i].block / 8] |= (uint8_t)(1u << e->places[i].block % 8);
 }
 
+/* Rice's code: what is above K bits as so many ones and a zero. */
 static void
-put_listed_blocks(struct seg_index *x, const struct seg_entry *e, size_t n)
+put_rice(struct bits *b, uint64_t v, unsigned k)
 {
+    for (uint64_t q = v >> k; q > 0; q--)
+        put_bits(b, 1, 1);
+    put_bits(b, 0, 1);
+    put_bits(b, v & ((UINT64_C(1) << k) - 1), k);
+}
+
+static void
+put_blocks(struct bits *b, const struct seg_index *x, const struct seg_entry *e,
+    size_t n)
+{
+    unsigned k = seg_rice(x->n_rows, n);
     uint32_t last = e->places[0].block;
 
-    seg_put_varint(&x->body, n);
-    seg_put_varint(&x->body, last);
+    put_rice(b, last, k);
     for (size_t i = 1; i < e->n_places; i++) {
         uint32_t at = e->places[i].block;
 
         if (at != last)
-            seg_put_varint(&x->body, at - last - 1);
+            put_rice(b, at - last - 1, k);
         last = at;
     }
 }
 
-static int64_t
-or_zero(int64_t s)
+static bool
+is_within(int64_t s, const struct seg_block *r)
 {
-    return s == NR_TIME_NONE ? 0 : s;
+    return r->first_s != NR_TIME_NONE && s >= r->first_s && s <= r->last_s;
 }
 
 static void
@@ -185,13 +194,17 @@ put_body(struct seg_index *x, const struct seg_entry *e, size_t blocks,
 {
     const struct seg_block *first = &x->rows[e->places[0].block],
                            *last = &x->rows[e->places[e->n_places - 1].block];
+    struct bits b = { .to = &x->body };
     unsigned flags = 0;
 
     nr_buf_reset(&x->body);
     flags |= e->denied > 0 ? SEG_E_DENIED : 0;
     flags |= e->sources != sources ? SEG_E_SOURCES : 0;
     flags |= blocks > x->n_rows / SEG_BITMAP_OF ? SEG_E_BITMAP : 0;
-    flags |= e->first_s != NR_TIME_NONE ? SEG_E_TIMES : 0;
+    if (e->first_s != NR_TIME_NONE)
+        flags |= is_within(e->first_s, first) && is_within(e->last_s, last)
+            ? SEG_E_TIMES
+            : SEG_E_FAR;
     flags |= !has_plain_days(x, e) ? SEG_E_DAYS : 0;
     seg_put_varint(&x->body, e->lines);
     seg_put_varint(&x->body, flags);
@@ -202,16 +215,24 @@ put_body(struct seg_index *x, const struct seg_entry *e, size_t blocks,
     if (flags & SEG_E_BITMAP)
         put_bitmap(x, e);
     else
-        put_listed_blocks(x, e, blocks);
-    if (flags & SEG_E_TIMES) {
-        seg_put_varint(&x->body,
-            seg_zigzag(e->first_s - or_zero(first->first_s)));
-        seg_put_varint(&x->body, seg_zigzag(e->last_s - or_zero(last->last_s)));
+        seg_put_varint(&x->body, blocks);
+    if (flags & SEG_E_FAR) {
+        seg_put_varint(&x->body, seg_zigzag(e->first_s));
+        seg_put_varint(&x->body, (uint64_t)(e->last_s - e->first_s));
     }
     if (flags & SEG_E_DAYS)
         put_listed_days(x, e);
-    else
-        put_plain_days(x, e);
+    if (!(flags & SEG_E_BITMAP))
+        put_blocks(&b, x, e, blocks);
+    if (flags & SEG_E_TIMES) {
+        put_bits(&b, (uint64_t)(e->first_s - first->first_s),
+            seg_span_bits(first));
+        put_bits(&b, (uint64_t)(e->last_s - last->first_s),
+            seg_span_bits(last));
+    }
+    if (!(flags & SEG_E_DAYS))
+        put_plain_days(&b, x, e);
+    end_bits(&b);
     seg_put_varint(&x->group, (uint64_t)x->body.n << 1 | 1);
     nr_buf_put(&x->group, nr_buf_bytes(&x->body));
     if (x->body.err)

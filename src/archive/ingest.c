@@ -71,6 +71,7 @@ publish(struct ingest *g, struct nr_diag *d)
         return NR_OK;
     }
     err = build_publish(g->b, &size, d);
+    g->pending.observations = g->b->info.observations;
     build_close(g->b);
     g->b = NULL;
     if (err)
@@ -143,7 +144,6 @@ take_block(struct ingest *g, struct reading *r, const struct nr_block *block,
         .first_line = block->first_line,
         .lines = block->lines,
         .continues = block->continues };
-    uint64_t seen;
     enum nr_err err = NR_OK;
 
     r->line_octets = block->continues ? r->line_octets : 0;
@@ -153,7 +153,6 @@ take_block(struct ingest *g, struct reading *r, const struct nr_block *block,
         err = build_open(g->a->dir, g->a->next_seq, g->o->now_s, &g->b, d);
     if (err)
         return err;
-    seen = g->b->info.observations;
     err = build_block(g->b, r->log, &in, d);
     if (err)
         return err;
@@ -172,7 +171,6 @@ take_block(struct ingest *g, struct reading *r, const struct nr_block *block,
     r->took = true;
     g->pending.lines += block->lines - block->continues;
     g->pending.octets += block->text.n;
-    g->pending.observations += g->b->info.observations - seen;
     progress(g);
     if (block->goes_on || !is_full(g))
         return NR_OK;

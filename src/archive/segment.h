@@ -32,14 +32,17 @@
  *   entry      varint v. Bit 0 clear: the observable stands in block v >> 2
  *              alone, bit 1 clear: on one line of it; all else the block tells.
  *              Bit 0 set: v >> 1 octets follow:
- *     lines, flags (varints); denied lines if SEG_E_DENIED; mask of sources if
- *     SEG_E_SOURCES, else it is that of the blocks; blocks: a bitmap of all
- *     blocks of the segment if SEG_E_BITMAP, else their number, the first, and
- *     distances - 1; if SEG_E_TIMES zigzag(first - first of the first block),
- *     zigzag(last - last of the last block), 0 for a block without times;
- *     days: if SEG_E_DAYS their number, zigzag of the first, distances - 1;
- *     else for each block in order that spans more than one day so many bits
- *     as it has days, low bits first; a block of one day says that day.
+ *     varints: lines, flags; denied lines if SEG_E_DENIED; mask of sources if
+ *     SEG_E_SOURCES, else it is that of the blocks; a bitmap of all blocks of
+ *     the segment if SEG_E_BITMAP, else how many; if SEG_E_FAR zigzag(first),
+ *     last - first; if SEG_E_DAYS number of days, zigzag of the first,
+ *     distances - 1.
+ *     Then bits, low ones first. Unless SEG_E_BITMAP the first block and the
+ *     distances - 1 in Rice's code of seg_rice(): v >> k ones, a zero, k bits
+ *     of v. If SEG_E_TIMES first - first of the first block, last - first of
+ *     the last block, each with as many bits as last - first of that block
+ *     takes. Unless SEG_E_DAYS for each block in order that spans more than one
+ *     day as many bits as it has days; a block of one day says that day.
  *
  * Thread-safety: a segment belongs to one thread.
  */
@@ -122,7 +125,7 @@ seg_stored_key(enum seg_class c, struct seg_key k)
 #define SEG_GROUP      ((size_t)64) /* entries */
 #define SEG_DIR_ROW(n) ((size_t)(n) + 4)
 #define SEG_WIDE       255u
-#define SEG_BITMAP_OF  8u /* a bitmap is shorter when so many share a block */
+#define SEG_BITMAP_OF  3u /* a bitmap is shorter above one block in so many */
 #define SEG_DAY_BITS   16 /* days of a block, above them days are listed */
 
 #define SEG_E_DENIED  1u
@@ -130,7 +133,8 @@ seg_stored_key(enum seg_class c, struct seg_key k)
 #define SEG_E_BITMAP  4u
 #define SEG_E_TIMES   8u
 #define SEG_E_DAYS    16u
-#define SEG_E_ALL     31u
+#define SEG_E_FAR     32u
+#define SEG_E_ALL     63u
 
 /* Class and key of an observable; false: the archive does not index KIND. */
 bool seg_key_of(unsigned kind, struct nr_bytes key, enum seg_class *c,
@@ -149,6 +153,22 @@ struct seg_block {
     uint32_t file, lines;
     uint64_t first_line, text_at; /* in the file */
 };
+
+/* Parameter of the Rice code of N of ALL blocks, N > 0. */
+static inline unsigned
+seg_rice(uint64_t all, uint64_t n)
+{
+    return all / n > 1 ? 63 - (unsigned)__builtin_clzll(all / n) : 0;
+}
+
+/* Bits of a number of seconds within a block; of a row with times. */
+static inline unsigned
+seg_span_bits(const struct seg_block *r)
+{
+    uint64_t span = (uint64_t)r->last_s - (uint64_t)r->first_s;
+
+    return span ? 64 - (unsigned)__builtin_clzll(span) : 0;
+}
 
 /* What a segment holds of one file. */
 struct seg_file {

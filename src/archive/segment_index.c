@@ -238,23 +238,56 @@ get_bitmap(struct segment *s, struct nr_cur *c, struct nr_arena *a,
     }
 }
 
+struct bits {
+    struct nr_cur *c;
+    uint64_t v;
+    unsigned n;
+};
+
+/* At most BITS_MAX at once. */
+#define BITS_MAX 48u
+
+static uint64_t
+get_bits(struct bits *b, unsigned n)
+{
+    uint64_t v;
+
+    for (; b->n < n; b->n += 8)
+        b->v |= (uint64_t)nr_cur_u8(b->c) << b->n;
+    v = b->v & ((UINT64_C(1) << n) - 1);
+    b->v >>= n;
+    b->n -= n;
+    return v;
+}
+
+static uint64_t
+get_rice(struct bits *b, unsigned k, uint64_t max)
+{
+    uint64_t q = 0;
+
+    while (get_bits(b, 1) == 1 && !b->c->err)
+        if (++q > max >> k)
+            b->c->err = NR_EFORMAT;
+    return q << k | get_bits(b, k);
+}
+
 static void
-get_blocks(struct segment *s, struct nr_cur *c, struct nr_arena *a,
+get_blocks(struct segment *s, struct bits *b, struct nr_arena *a, uint32_t n,
     struct seg_posting *p)
 {
+    uint32_t all = segment_blocks(s);
+    unsigned k = n ? seg_rice(all, n) : 0;
     uint64_t block = 0;
-    uint32_t n = get_count(c);
 
     p->blocks = nr_new(a, uint32_t, (size_t)n + 1);
     if (!p->blocks)
-        c->err = NR_ENOMEM;
-    for (uint32_t i = 0; i < n && !c->err; i++) {
-        block += seg_get_varint(c) + (i > 0);
-        if (block >= segment_blocks(s)) {
-            c->err = NR_EFORMAT;
-            break;
-        }
-        p->blocks[p->n_blocks++] = (uint32_t)block;
+        b->c->err = NR_ENOMEM;
+    for (uint32_t i = 0; i < n && !b->c->err; i++) {
+        block += get_rice(b, k, all) + (i > 0);
+        if (block >= all)
+            b->c->err = NR_EFORMAT;
+        else
+            p->blocks[p->n_blocks++] = (uint32_t)block;
     }
 }
 
@@ -279,25 +312,6 @@ get_listed_days(struct nr_cur *c, struct nr_arena *a, struct seg_posting *p)
         else
             p->days[p->n_days++] = (int32_t)day;
     }
-}
-
-struct bits {
-    struct nr_cur *c;
-    uint32_t v;
-    unsigned n;
-};
-
-static uint32_t
-get_bits(struct bits *b, unsigned n)
-{
-    uint32_t v;
-
-    for (; b->n < n; b->n += 8)
-        b->v |= (uint32_t)nr_cur_u8(b->c) << b->n;
-    v = b->v & ((1u << n) - 1);
-    b->v >>= n;
-    b->n -= n;
-    return v;
 }
 
 static int
@@ -328,10 +342,10 @@ sort_days(struct seg_posting *p)
 
 /* What the blocks of P say of it: sources, days. ROWS: theirs. */
 static void
-get_plain_days(struct nr_cur *c, struct nr_arena *a,
-    const struct seg_block *rows, struct seg_posting *p)
+get_plain_days(struct bits *b, struct nr_arena *a, const struct seg_block *rows,
+    struct seg_posting *p)
 {
-    struct bits b = { .c = c };
+    struct nr_cur *c = b->c;
 
     p->days = nr_new(a, int32_t, (size_t)p->n_blocks * SEG_DAY_BITS + 1);
     if (!p->days)
@@ -350,7 +364,7 @@ get_plain_days(struct nr_cur *c, struct nr_arena *a,
             break;
         }
         if (days > 1)
-            mask = get_bits(&b, (unsigned)days);
+            mask = (uint32_t)get_bits(b, (unsigned)days);
         for (; mask; mask &= mask - 1)
             p->days[p->n_days++] = (int32_t)(day + __builtin_ctz(mask));
     }
@@ -358,16 +372,36 @@ get_plain_days(struct nr_cur *c, struct nr_arena *a,
         sort_days(p);
 }
 
-static int64_t
-time_from(struct nr_cur *c, int64_t base)
+static void
+get_far_times(struct nr_cur *c, struct seg_posting *p)
 {
-    uint64_t v = seg_get_varint(c);
-    int64_t t = (int64_t)((base == NR_TIME_NONE ? 0 : (uint64_t)base) +
-        (uint64_t)seg_unzigzag(v));
+    int64_t first = seg_unzigzag(seg_get_varint(c));
+    uint64_t span = seg_get_varint(c);
 
-    if (t > SEG_TIME_MAX || t < -SEG_TIME_MAX)
+    if (first > SEG_TIME_MAX || first < -SEG_TIME_MAX ||
+        span > 2 * SEG_TIME_MAX) {
         c->err = NR_EFORMAT;
-    return t;
+        return;
+    }
+    p->first_s = first;
+    p->last_s = first + (int64_t)span;
+}
+
+/* A time within the block of row R. */
+static int64_t
+time_in(struct bits *b, const struct seg_block *r)
+{
+    uint64_t v;
+
+    if (r->first_s == NR_TIME_NONE || r->last_s < r->first_s ||
+        seg_span_bits(r) > BITS_MAX) {
+        b->c->err = NR_EFORMAT;
+        return 0;
+    }
+    v = get_bits(b, seg_span_bits(r));
+    if (v > (uint64_t)r->last_s - (uint64_t)r->first_s)
+        b->c->err = NR_EFORMAT;
+    return r->first_s + (int64_t)v;
 }
 
 static struct seg_block *
@@ -390,8 +424,9 @@ static void
 get_body(struct segment *s, struct nr_cur *c, struct nr_arena *a,
     struct seg_posting *p, struct nr_diag *d)
 {
+    struct bits b = { .c = c };
     struct seg_block *rows;
-    uint64_t flags;
+    uint64_t flags, n = 0;
 
     p->lines = seg_get_varint(c);
     flags = seg_get_varint(c);
@@ -402,20 +437,26 @@ get_body(struct segment *s, struct nr_cur *c, struct nr_arena *a,
     if (flags & SEG_E_BITMAP)
         get_bitmap(s, c, a, p);
     else
-        get_blocks(s, c, a, p);
+        n = seg_get_varint(c);
+    if (n > 8 * nr_cur_left(c))
+        c->err = NR_EFORMAT; /* each takes a bit at least */
+    if (flags & SEG_E_FAR)
+        get_far_times(c, p);
+    if (flags & SEG_E_DAYS)
+        get_listed_days(c, a, p);
+    if (!c->err && !(flags & SEG_E_BITMAP))
+        get_blocks(s, &b, a, (uint32_t)n, p);
     rows = get_rows(s, c, a, p, d);
     if (!rows)
         return;
     for (uint32_t i = 0; !(flags & SEG_E_SOURCES) && i < p->n_blocks; i++)
         p->sources |= 1u << (rows[i].source & 31);
-    if (flags & SEG_E_TIMES) {
-        p->first_s = time_from(c, rows[0].first_s);
-        p->last_s = time_from(c, rows[p->n_blocks - 1].last_s);
+    if (!c->err && flags & SEG_E_TIMES) {
+        p->first_s = time_in(&b, &rows[0]);
+        p->last_s = time_in(&b, &rows[p->n_blocks - 1]);
     }
-    if (flags & SEG_E_DAYS)
-        get_listed_days(c, a, p);
-    else
-        get_plain_days(c, a, rows, p);
+    if (!c->err && !(flags & SEG_E_DAYS))
+        get_plain_days(&b, a, rows, p);
     if (!c->err &&
         (nr_cur_left(c) > 0 || flags > SEG_E_ALL || p->denied > p->lines ||
             p->lines == 0 || p->last_s < p->first_s))
