@@ -18,11 +18,14 @@
 
 enum form { FORM_TSV, FORM_JSON, FORM_STIX };
 
+enum stage { STAGE_LISTS, STAGE_OPEN, STAGE_ANSWERS, STAGES };
+
 struct wanted {
     struct cli *cli;
     struct cli_list lists;
     const char *archive, *format, *time;
-    bool all, lines;
+    bool all, lines, newest, stats;
+    uint64_t limit;
     enum form form;
     bool iso;
     struct nr_arena arena;
@@ -31,7 +34,18 @@ struct wanted {
     size_t n;
     struct nr_buf row;
     bool seen;
+    int64_t at_us; /* --stats: when the last stage ended */
+    double took_ms[STAGES];
 };
+
+static void
+end_stage(struct wanted *w, enum stage s)
+{
+    int64_t now = w->cli->env.now_us(w->cli->env.ctx);
+
+    w->took_ms[s] = (double)(now - w->at_us) / 1000;
+    w->at_us = now;
+}
 
 static void
 problem(void *ctx, const struct nr_diag *d)
@@ -258,7 +272,9 @@ run(struct wanted *w, struct nr_archive *a, struct nr_clickhouse *c,
 {
     struct nr_hunt_options o = { .now_s = nr_env_now_s(&w->cli->env),
         .line = w->lines ? print_line : NULL,
-        .line_ctx = w };
+        .line_ctx = w,
+        .newest = w->newest,
+        .limit = w->limit };
     enum nr_err err;
 
     w->answers = calloc(w->n + 1, sizeof(*w->answers));
@@ -268,6 +284,7 @@ run(struct wanted *w, struct nr_archive *a, struct nr_clickhouse *c,
         err = nr_clickhouse_hunt(c, w->v, w->n, &o, &w->arena, w->answers, d);
     else
         err = nr_archive_hunt(a, w->v, w->n, &o, &w->arena, w->answers, d);
+    end_stage(w, STAGE_ANSWERS); /* lines are printed in it */
     if (!err)
         err = print_answers(w, d);
     return err;
@@ -293,6 +310,11 @@ forms(struct wanted *w)
         known = false;
     }
     w->iso = w->time && strcmp(w->time, "iso") == 0;
+    if (!w->lines && (w->newest || w->limit > 0)) {
+        (void)cli_error(w->cli, "--%s: is for --lines",
+            w->newest ? "newest" : "limit");
+        known = false;
+    }
     if (w->lines && w->form == FORM_STIX) {
         (void)cli_error(w->cli,
             "--lines: log lines are not put into STIX; use tsv or json");
@@ -313,18 +335,26 @@ hunt(struct wanted *w)
     size_t damaged = 0;
     enum nr_err err;
 
+    w->at_us = w->cli->env.now_us(w->cli->env.ctx);
     err = nr_path_join(dir, w->cli->home, "archive", &d);
     if (!err)
         err = list_load(w->cli, w->lists.v, w->lists.n, &list, &d);
     if (!err)
         list_indicators(list, &w->v, &w->n);
+    end_stage(w, STAGE_LISTS);
     if (!err && w->archive && nr_clickhouse_is(w->archive))
         err = nr_clickhouse_open(w->archive, false, &c, &d);
     else if (!err)
         err = nr_archive_open(w->archive ? w->archive : dir, NR_ARCHIVE_READ,
             &p, &a, &d);
+    end_stage(w, STAGE_OPEN);
     if (!err)
         err = run(w, a, c, &d);
+    if (w->stats)
+        (void)fprintf(stderr,
+            "stats lists %.3f ms open %.3f ms answers %.3f ms\n",
+            w->took_ms[STAGE_LISTS], w->took_ms[STAGE_OPEN],
+            w->took_ms[STAGE_ANSWERS]);
     if (a)
         damaged = nr_archive_damaged(a);
     nr_archive_close(a);
@@ -343,7 +373,8 @@ cmd_hunt(struct cli *cli, int argc, char **argv)
 {
     static const char usage[] =
         "-i LIST... [--home DIR | --archive DIR] [--all] [--lines] "
-        "[--format tsv|json|stix] [--time epoch|iso]";
+        "[--newest] [--limit N] [--format tsv|json|stix] [--time epoch|iso] "
+        "[--stats]";
     struct wanted w = { .cli = cli };
     const struct cli_option table[] = {
         { "home", 0, CLI_TEXT, &cli->home },
@@ -351,6 +382,9 @@ cmd_hunt(struct cli *cli, int argc, char **argv)
         { "indicators", 'i', CLI_LIST, &w.lists },
         { "all", 'a', CLI_FLAG, &w.all },
         { "lines", 'l', CLI_FLAG, &w.lines },
+        { "newest", 0, CLI_FLAG, &w.newest },
+        { "limit", 0, CLI_U64, &w.limit },
+        { "stats", 0, CLI_FLAG, &w.stats },
         { "format", 0, CLI_TEXT, &w.format },
         { "time", 0, CLI_TEXT, &w.time },
         { NULL, 0, CLI_FLAG, NULL },

@@ -97,6 +97,9 @@ def test_same_answers(servers, corpus, embedded, shards):
                                                         "--format", "json")
     got = hunt(where, ioc, "--lines")
     assert without_block(got) == without_block(hunt(embedded, ioc, "--lines"))
+    few = ["--lines", "--newest", "--limit", "3"]
+    assert without_block(hunt(where, ioc, *few)) == without_block(
+        hunt(embedded, ioc, *few))
     with open(corpus / "corp/expected.tsv", encoding="utf-8") as f:
         expected = [r.split("\t")[:5] for r in f.read().splitlines()
                     if not r.startswith("#")]

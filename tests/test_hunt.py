@@ -11,6 +11,7 @@ import lzma
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -207,6 +208,32 @@ def test_lines_are_the_lines_of_the_files(one, one_home):
                            "--lines", "--format", "json",
                            status=1).stdout.splitlines()[0])
     assert first["text"] == "\t".join(rows[0][7:])
+
+
+def test_lines_newest_and_limit(one, one_home):
+    oldest = hunt(one_home, one.ioc, "--lines", status=1)
+    newest = hunt(one_home, one.ioc, "--lines", "--newest", status=1)
+    assert newest == oldest[::-1] and len(newest) > 20
+    for rows, option in (oldest, []), (newest, ["--newest"]):
+        seen, want = {}, []
+        for r in rows:
+            seen[r[0], r[1]] = seen.get((r[0], r[1]), 0) + 1
+            if seen[r[0], r[1]] <= 2:
+                want.append(r)
+        assert len(want) < len(rows)
+        assert hunt(one_home, one.ioc, "--lines", "--limit", "2", *option,
+                    status=1) == want
+    for option in "--newest", "--limit=2":
+        r = run(NOROSHI, "hunt", "--home", one_home, "-i", one.ioc, option,
+                status=2)
+        assert "is for --lines" in r.stderr
+
+
+def test_stats(one, one_home):
+    r = run(NOROSHI, "hunt", "--home", one_home, "-i", one.ioc, "--stats",
+            status=1)
+    assert re.search(r"^stats lists [0-9.]+ ms open [0-9.]+ ms "
+                     r"answers [0-9.]+ ms$", r.stderr, re.M)
 
 
 def test_formats_agree(one, one_home):

@@ -165,6 +165,8 @@ struct nr_hunt_options {
      * before all others. A return other than NR_OK ends the hunt with it. */
     enum nr_err (*line)(void *ctx, const struct nr_archive_line *l);
     void *line_ctx;
+    bool newest;    /* the other way round */
+    uint64_t limit; /* of lines of each indicator; 0: none */
 };
 
 /*

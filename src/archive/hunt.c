@@ -176,6 +176,35 @@ answer(struct nr_archive *a, const struct nr_indicator *const *ind, size_t n,
     return NR_OK;
 }
 
+/* Put V[0..N) in the order asked for, and keep what is asked for of each of
+ * INDICATORS. */
+static enum nr_err
+choose(struct ref *v, size_t *n, size_t indicators,
+    const struct nr_hunt_options *o)
+{
+    uint64_t *count;
+    size_t kept = 0;
+
+    qsort(v, *n, sizeof(*v), by_time);
+    for (size_t i = 0; o->newest && i < *n / 2; i++) {
+        struct ref r = v[i];
+
+        v[i] = v[*n - 1 - i];
+        v[*n - 1 - i] = r;
+    }
+    if (o->limit == 0)
+        return NR_OK;
+    count = calloc(indicators + 1, sizeof(*count));
+    if (!count)
+        return NR_ENOMEM;
+    for (size_t i = 0; i < *n; i++)
+        if (count[v[i].indicator]++ < o->limit)
+            v[kept++] = v[i];
+    free(count);
+    *n = kept;
+    return NR_OK;
+}
+
 enum nr_err
 nr_archive_hunt(struct nr_archive *a,
     const struct nr_indicator *const *indicators, size_t n,
@@ -205,8 +234,9 @@ nr_archive_hunt(struct nr_archive *a,
         struct ref *refs = (struct ref *)(void *)p.refs.p;
         size_t count = p.refs.n / sizeof(*refs);
 
-        qsort(refs, count, sizeof(*refs), by_time);
-        err = lines_print(a, refs, count, o, d);
+        err = choose(refs, &count, n, o);
+        err = err ? nr_fail(d, err, 0, "hunt: no memory for lines")
+                  : lines_print(a, refs, count, o, d);
     }
     free(p.sums);
     free(all);

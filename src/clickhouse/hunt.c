@@ -192,19 +192,27 @@ static enum nr_err
 lines(struct nr_clickhouse *c, struct batch *b, const struct nr_hunt_options *o,
     size_t n, struct nr_diag *d)
 {
+    uint64_t *count = calloc(n + 1, sizeof(*count));
     struct nr_cur cur;
-    enum nr_err err = ask(c, b,
+    enum nr_err err;
+
+    if (!count)
+        return nr_fail(d, NR_ENOMEM, 0, "clickhouse: no memory for lines");
+    err = ask(c, b,
         "SELECT id, file, name, line, at, time, denied, source, block, text "
         "FROM "
         "(SELECT file, line, name, at, time, denied, source, block, text FROM "
         "noroshi_lines) GLOBAL ALL INNER JOIN (SELECT DISTINCT id, file, line "
         "FROM",
-        ") USING (file, line) ORDER BY time, name, at, id, length(text) DESC "
-        "LIMIT 1 BY file, line, id",
+        o->newest ? ") USING (file, line) ORDER BY time DESC, name DESC, at "
+                    "DESC, id DESC, length(text) DESC LIMIT 1 BY file, line, id"
+                  : ") USING (file, line) ORDER BY time, name, at, id, "
+                    "length(text) DESC LIMIT 1 BY file, line, id",
         d);
-
-    if (err)
+    if (err) {
+        free(count);
         return err;
+    }
     for (cur = nr_cur(nr_buf_bytes(&c->reply));
          !err && nr_cur_left(&cur) > 0;) {
         struct nr_archive_line l = { .indicator = nr_cur_le32(&cur) };
@@ -228,10 +236,12 @@ lines(struct nr_clickhouse *c, struct batch *b, const struct nr_hunt_options *o,
         l.block = nr_cur_le64(&cur);
         l.text = get_string(&cur);
         if (cur.err || l.indicator >= n)
-            return nr_fail(d, NR_EFORMAT, 0,
+            err = nr_fail(d, NR_EFORMAT, 0,
                 "clickhouse: an answer of another form");
-        err = o->line(o->line_ctx, &l);
+        else if (o->limit == 0 || count[l.indicator]++ < o->limit)
+            err = o->line(o->line_ctx, &l);
     }
+    free(count);
     return err;
 }
 
