@@ -218,7 +218,7 @@ def test_output_that_cannot_be_written(box):
 def test_disk_full(box):
     disk = box / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=True)
     try:
         assert run("init", "--home", disk / "home").returncode == 0
         (box / "small.log").write_bytes(SQUID % b"evil.example")
