@@ -169,6 +169,31 @@ void nr_logline_parse(struct nr_logfile *f, struct nr_bytes line,
     struct nr_record *out);
 
 /*
+ * The two ends that a line tells of. Views into the line; empty: not said.
+ * `from` began (a client, a source of packets), `to` is the other end as the
+ * line addresses it, `asked` the name it was asked for by (of a URL its
+ * authority without user and port). `machine` is where it happened, only of
+ * logs that a machine keeps of itself: sshd, mail, Windows, syslog of programs
+ * nothing else is known of, and the server a web server's line names.
+ */
+struct nr_ends {
+    struct nr_bytes from, to, asked, url, machine;
+    bool own;          /* the log of a machine about itself */
+    int64_t sent, got; /* octets from -> to and back; NR_BYTES_NONE */
+};
+
+/*
+ * The ends of LINE by itself, as an archive hands it out, which says of it
+ * SOURCE. F: made by nr_logfile_new() with any last_s, nothing learnt; its
+ * state is not changed. Rows of Zeek come without their columns then: conn is
+ * read where its first twelve columns are Zeek's own, of others only the two
+ * addresses. Octets are those of a whole exchange or of the line's packet, as
+ * the log has it; events of Suricata other than flows repeat theirs: none.
+ */
+void nr_logline_ends(struct nr_logfile *f, enum nr_source source,
+    struct nr_bytes line, struct nr_ends *out);
+
+/*
  * Where the lines of a text begin, and which of them are turns: those that may
  * say what lines after them mean (a new day without year, Zeek's columns).
  * Depends on the text alone, so it can be made beforehand, by another thread.
