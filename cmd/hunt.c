@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "clickhouse/clickhouse.h"
 #include "cmds.h"
+#include "hunt_detail.h"
 #include "hunt_stix.h"
 #include "list.h"
 #include "logline/logline.h"
@@ -24,7 +25,7 @@ struct wanted {
     struct cli *cli;
     struct cli_list lists;
     const char *archive, *format, *time;
-    bool all, lines, newest, stats;
+    bool all, lines, newest, stats, detail;
     uint64_t limit;
     enum form form;
     bool iso;
@@ -32,8 +33,10 @@ struct wanted {
     const struct nr_indicator **v;
     struct nr_answer *answers;
     size_t n;
+    struct nr_detail *details; /* with --detail */
     struct nr_buf row;
-    bool seen;
+    bool seen, printed; /* printed: the answers, before the first line */
+    struct nr_diag *why;
     int64_t at_us; /* --stats: when the last stage ended */
     double took_ms[STAGES];
 };
@@ -96,9 +99,11 @@ flush(struct wanted *w)
 }
 
 static void
-row_tsv(struct wanted *w, const struct nr_indicator *i,
-    const struct nr_answer *a)
+row_tsv(struct wanted *w, size_t at)
 {
+    const struct nr_indicator *i = w->v[at];
+    const struct nr_answer *a = &w->answers[at];
+
     nr_buf_printf(&w->row, "%s\t", nr_kind_name(i->kind));
     nr_buf_put_str(&w->row, i->value);
     nr_buf_printf(&w->row, "\t%llu\t", (unsigned long long)a->lines);
@@ -109,6 +114,11 @@ row_tsv(struct wanted *w, const struct nr_indicator *i,
         (unsigned long long)a->denied, (unsigned long long)a->days);
     put_sources(&w->row, a->sources);
     nr_buf_printf(&w->row, "\t%.3f\n", a->coverage);
+    if (w->details) {
+        struct nr_detail_of x = nr_detail_get(w->details, at);
+
+        hunt_detail_tsv(&w->row, i, &x, w->iso);
+    }
 }
 
 static void
@@ -138,9 +148,10 @@ json_days(struct nr_json_out *o, struct nr_days d)
 }
 
 static enum nr_err
-row_json(struct wanted *w, const struct nr_indicator *i,
-    const struct nr_answer *a)
+row_json(struct wanted *w, size_t at)
 {
+    const struct nr_indicator *i = w->v[at];
+    const struct nr_answer *a = &w->answers[at];
     struct nr_json_out o;
     enum nr_err err;
 
@@ -180,6 +191,11 @@ row_json(struct wanted *w, const struct nr_indicator *i,
     nr_json_close_array(&o);
     if (i->warn.n > 0)
         nr_json_member_str(&o, NR_STR("warninglist"), i->warn);
+    if (w->details) {
+        struct nr_detail_of x = nr_detail_get(w->details, at);
+
+        hunt_detail_json(&o, &x, w->iso);
+    }
     nr_json_close_object(&o);
     err = nr_json_out_end(&o);
     nr_buf_put_c(&w->row, '\n');
@@ -191,7 +207,7 @@ line_tsv(struct wanted *w, const struct nr_archive_line *l)
 {
     const struct nr_indicator *i = w->v[l->indicator];
 
-    nr_buf_printf(&w->row, "%s\t", nr_kind_name(i->kind));
+    nr_buf_printf(&w->row, "line\t%s\t", nr_kind_name(i->kind));
     nr_buf_put_str(&w->row, i->value);
     nr_buf_printf(&w->row, "\t%s\t%llu\t%llu\t%016llx\t", l->file,
         (unsigned long long)l->line, (unsigned long long)l->at,
@@ -230,36 +246,20 @@ line_json(struct wanted *w, const struct nr_archive_line *l)
 }
 
 static enum nr_err
-print_line(void *ctx, const struct nr_archive_line *l)
-{
-    struct wanted *w = ctx;
-    enum nr_err err = NR_OK;
-
-    if (w->form == FORM_JSON)
-        err = line_json(w, l);
-    else
-        line_tsv(w, l);
-    return err ? err : flush(w);
-}
-
-static enum nr_err
 print_answers(struct wanted *w, struct nr_diag *d)
 {
     enum nr_err err = NR_OK;
 
-    for (size_t i = 0; i < w->n; i++)
-        w->seen |= w->answers[i].answer == NR_ANSWER_SEEN;
-    if (w->lines)
-        return NR_OK;
+    w->printed = true;
     if (w->form == FORM_STIX)
         return hunt_stix(&w->cli->env, w->v, w->answers, w->n, w->all, d);
     for (size_t i = 0; !err && i < w->n; i++) {
         if (w->answers[i].lines == 0 && !w->all)
             continue;
         if (w->form == FORM_JSON)
-            err = row_json(w, w->v[i], &w->answers[i]);
+            err = row_json(w, i);
         else
-            row_tsv(w, w->v[i], &w->answers[i]);
+            row_tsv(w, i);
         if (!err)
             err = flush(w);
     }
@@ -267,26 +267,67 @@ print_answers(struct wanted *w, struct nr_diag *d)
 }
 
 static enum nr_err
-run(struct wanted *w, struct nr_archive *a, struct nr_clickhouse *c,
+print_line(void *ctx, const struct nr_archive_line *l)
+{
+    struct wanted *w = ctx;
+    enum nr_err err = w->printed ? NR_OK : print_answers(w, w->why);
+
+    if (err)
+        return err;
+    if (w->form == FORM_JSON)
+        err = line_json(w, l);
+    else
+        line_tsv(w, l);
+    return err ? err : flush(w);
+}
+
+struct stores {
+    struct nr_archive *a;
+    struct nr_clickhouse *c; /* the one that is not NULL */
+};
+
+static enum nr_err
+ask(struct wanted *w, const struct stores *s, const struct nr_hunt_options *o,
     struct nr_diag *d)
 {
-    struct nr_hunt_options o = { .now_s = nr_env_now_s(&w->cli->env),
-        .line = w->lines ? print_line : NULL,
-        .line_ctx = w,
-        .newest = w->newest,
-        .limit = w->limit };
-    enum nr_err err;
+    return s->c
+        ? nr_clickhouse_hunt(s->c, w->v, w->n, o, &w->arena, w->answers, d)
+        : nr_archive_hunt(s->a, w->v, w->n, o, &w->arena, w->answers, d);
+}
 
+/* The answers; with details and lines asked for, the question goes out twice:
+ * hosts are known when all lines were seen, and stand before them. */
+static enum nr_err
+run(struct wanted *w, const struct stores *s, struct nr_diag *d)
+{
+    struct nr_hunt_options o = { .now_s = nr_env_now_s(&w->cli->env) };
+    enum nr_err err = NR_OK;
+
+    w->why = d;
     w->answers = calloc(w->n + 1, sizeof(*w->answers));
     if (!w->answers)
         return nr_fail(d, NR_ENOMEM, 0, "hunt: no memory for answers");
-    if (c)
-        err = nr_clickhouse_hunt(c, w->v, w->n, &o, &w->arena, w->answers, d);
-    else
-        err = nr_archive_hunt(a, w->v, w->n, &o, &w->arena, w->answers, d);
+    if (w->detail) {
+        err = nr_detail_new(w->v, w->n, &w->details, d);
+        o.line = nr_detail_line;
+        o.line_ctx = w->details;
+    }
+    if (!err && (w->detail || !w->lines))
+        err = ask(w, s, &o, d);
+    if (!err && w->detail)
+        err = nr_detail_end(w->details, d);
+    if (!err && w->lines) {
+        o.line = print_line;
+        o.line_ctx = w;
+        o.newest = w->newest;
+        o.limit = w->limit;
+        err = ask(w, s, &o, d);
+    }
     end_stage(w, STAGE_ANSWERS); /* lines are printed in it */
-    if (!err)
+    if (!err && !w->printed)
         err = print_answers(w, d);
+    for (size_t i = 0; i < w->n; i++)
+        w->seen |= w->answers[i].answer == NR_ANSWER_SEEN;
     return err;
 }
 
@@ -320,6 +361,12 @@ forms(struct wanted *w)
             "--lines: log lines are not put into STIX; use tsv or json");
         known = false;
     }
+    if (w->detail && w->form == FORM_STIX) {
+        (void)cli_error(w->cli,
+            "--detail: hosts of your own are not put into STIX, which is for "
+            "others; use tsv or json");
+        known = false;
+    }
     return known;
 }
 
@@ -328,8 +375,7 @@ hunt(struct wanted *w)
 {
     char dir[NR_PATH_MAX];
     struct nr_archive_problem p = { problem, w };
-    struct nr_archive *a = NULL;
-    struct nr_clickhouse *c = NULL;
+    struct stores s = { NULL, NULL };
     struct list *list = NULL;
     struct nr_diag d = { 0 };
     size_t damaged = 0;
@@ -343,22 +389,23 @@ hunt(struct wanted *w)
         list_indicators(list, &w->v, &w->n);
     end_stage(w, STAGE_LISTS);
     if (!err && w->archive && nr_clickhouse_is(w->archive))
-        err = nr_clickhouse_open(w->archive, false, &c, &d);
+        err = nr_clickhouse_open(w->archive, false, &s.c, &d);
     else if (!err)
         err = nr_archive_open(w->archive ? w->archive : dir, NR_ARCHIVE_READ,
-            &p, &a, &d);
+            &p, &s.a, &d);
     end_stage(w, STAGE_OPEN);
     if (!err)
-        err = run(w, a, c, &d);
+        err = run(w, &s, &d);
     if (w->stats)
         (void)fprintf(stderr,
             "stats lists %.3f ms open %.3f ms answers %.3f ms\n",
             w->took_ms[STAGE_LISTS], w->took_ms[STAGE_OPEN],
             w->took_ms[STAGE_ANSWERS]);
-    if (a)
-        damaged = nr_archive_damaged(a);
-    nr_archive_close(a);
-    nr_clickhouse_close(c);
+    if (s.a)
+        damaged = nr_archive_damaged(s.a);
+    nr_archive_close(s.a);
+    nr_clickhouse_close(s.c);
+    nr_detail_free(w->details);
     free(w->answers);
     list_free(list);
     if (err) {
@@ -372,8 +419,9 @@ int
 cmd_hunt(struct cli *cli, int argc, char **argv)
 {
     static const char usage[] =
-        "-i LIST... [--home DIR | --archive DIR] [--all] [--lines] "
-        "[--newest] [--limit N] [--format tsv|json|stix] [--time epoch|iso] "
+        "-i LIST... [--home DIR | --archive DIR] [--all] [--detail] "
+        "[--lines] [--newest] [--limit N] [--format tsv|json|stix] [--time "
+        "epoch|iso] "
         "[--stats]";
     struct wanted w = { .cli = cli };
     const struct cli_option table[] = {
@@ -381,6 +429,7 @@ cmd_hunt(struct cli *cli, int argc, char **argv)
         { "archive", 0, CLI_TEXT, &w.archive },
         { "indicators", 'i', CLI_LIST, &w.lists },
         { "all", 'a', CLI_FLAG, &w.all },
+        { "detail", 0, CLI_FLAG, &w.detail },
         { "lines", 'l', CLI_FLAG, &w.lines },
         { "newest", 0, CLI_FLAG, &w.newest },
         { "limit", 0, CLI_U64, &w.limit },

@@ -80,7 +80,8 @@ def embedded(corpus):
 
 def without_block(rows):
     """The block is how either of them stores lines."""
-    return sorted(r.split("\t", 6)[:5] + r.split("\t", 6)[6:] for r in rows)
+    rows = [r.split("\t", 7) for r in rows]
+    return sorted(r[:6] + r[7:] if r[0] == "line" else r for r in rows)
 
 
 @pytest.mark.parametrize("shards", ["one", "two"])
@@ -97,6 +98,9 @@ def test_same_answers(servers, corpus, embedded, shards):
                                                         "--format", "json")
     got = hunt(where, ioc, "--lines")
     assert without_block(got) == without_block(hunt(embedded, ioc, "--lines"))
+    got = hunt(where, ioc, "--detail")
+    assert got == hunt(embedded, ioc, "--detail")
+    assert {"host", "octets"} <= {r.split("\t")[0] for r in got}
     few = ["--lines", "--newest", "--limit", "3"]
     assert without_block(hunt(where, ioc, *few)) == without_block(
         hunt(embedded, ioc, *few))
@@ -164,7 +168,8 @@ def test_a_name_used_again(servers, tmp_path):
         log.write_text(f"2017-03-0{day}T00:00:00Z fw ACCEPT DST=192.0.2.71\n")
         add(where, log)
     assert hunt(where, ioc)[0].split("\t")[2] == "2"
-    assert len(hunt(where, ioc, "--lines")) == 2
+    assert len([r for r in hunt(where, ioc, "--lines")
+                if r.startswith("line\t")]) == 2
 
 
 def test_what_cannot_be_is_said(servers, tmp_path):

@@ -34,7 +34,10 @@ def hunt(home, *more):
     r = run(NOROSHI, "hunt", "--home", home, "-i", home / "ioc.tsv", *more,
             status=None)
     assert r.returncode in (0, 1, 3), (r.returncode, r.stderr)
-    return r.returncode, sorted(r.stdout.splitlines())
+    rows = r.stdout.splitlines()
+    if "--lines" in more:
+        rows = [x[5:] for x in rows if x.startswith("line\t")]
+    return r.returncode, sorted(rows)
 
 
 def proxy(year, n):

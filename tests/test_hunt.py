@@ -46,7 +46,12 @@ def add(home, *files, status=0, more=()):
 
 def hunt(home, ioc, *more, status=None):
     r = run(NOROSHI, "hunt", "--home", home, "-i", ioc, *more, status=status)
-    return [line.split("\t") for line in r.stdout.splitlines()]
+    rows = [line.split("\t") for line in r.stdout.splitlines()]
+    if "--lines" in more and "json" not in more:  # the answers stand before
+        at = [r[0] for r in rows].index("line")
+        assert {r[0] for r in rows[at:]} == {"line"}
+        return [r[1:] for r in rows[at:]]
+    return rows
 
 
 def answers(home, ioc):
@@ -204,10 +209,18 @@ def test_lines_are_the_lines_of_the_files(one, one_home):
         if when != "-":
             assert last is None or int(when) >= last
             last = int(when)
-    first = json.loads(run(NOROSHI, "hunt", "--home", one_home, "-i", one.ioc,
-                           "--lines", "--format", "json",
-                           status=1).stdout.splitlines()[0])
-    assert first["text"] == "\t".join(rows[0][7:])
+    said = [json.loads(x) for x in
+            run(NOROSHI, "hunt", "--home", one_home, "-i", one.ioc, "--lines",
+                "--format", "json", status=1).stdout.splitlines()]
+    lines = [x for x in said if "text" in x]
+    assert lines == said[-len(lines):] and len(lines) == len(rows)
+    assert [x["text"] for x in lines[:50]] == ["\t".join(r[7:])
+                                               for r in rows[:50]]
+    # The answers, first, are those without lines.
+    assert said[:-len(lines)] == [
+        json.loads(x) for x in
+        run(NOROSHI, "hunt", "--home", one_home, "-i", one.ioc, "--format",
+            "json", status=1).stdout.splitlines()]
 
 
 def test_lines_newest_and_limit(one, one_home):
@@ -227,6 +240,99 @@ def test_lines_newest_and_limit(one, one_home):
         r = run(NOROSHI, "hunt", "--home", one_home, "-i", one.ioc, option,
                 status=2)
         assert "is for --lines" in r.stderr
+
+
+def sent_out(line, path, value):
+    """(host, octets) as a line of the generator's conn.log says."""
+    if "/conn" not in path:
+        return None
+    v = line.split("\t")
+    a, b = v[2], v[4]
+    if value in (a, b):
+        return (b, v[10]) if a == value else (a, v[9])
+    return None
+
+
+def test_detail(one, one_home):
+    """Hosts and octets out are what the lines say that --lines prints."""
+    plain = hunt(one_home, one.ioc, status=1)
+    rows = hunt(one_home, one.ioc, "--detail", status=1)
+    typed = {"host", "hosts-more", "octets", "octets-total"}
+    assert [r for r in rows if r[0] not in typed] == plain
+    lines = hunt(one_home, one.ioc, "--lines", status=1)
+    octets, hosts = {}, {}
+    for kind, value, name, _n, _at, _block, when, *text in lines:
+        text = "\t".join(text)
+        if "/squid/" in name:
+            key = kind, value, text.split()[2], "client"
+        elif "/winevt/" in name:
+            key = (kind, value, json.loads(text)["Hostname"].lower(),
+                   "machine")
+        elif "/sshd/" in name or "/mail/" in name:
+            key = kind, value, text.split()[3], "machine"
+        else:
+            key = None
+        if key:
+            hosts.setdefault(key, []).append(int(when))
+        out = sent_out(text, name, value) if kind.startswith("ip") else None
+        if out and out[1] != "-":
+            day = time.strftime("%Y-%m-%d", time.gmtime(int(when)))
+            octets[value, day] = octets.get((value, day), 0) + int(out[1])
+    assert len(octets) > 5 and len(hosts) > 20
+    got = {(r[2], r[3]): int(r[5]) for r in rows
+           if r[0] == "octets" and r[4] == "conn" and r[1].startswith("ip")}
+    assert got == octets
+    said = {tuple(r[1:5]): r[5:] for r in rows if r[0] == "host"}
+    capped = {tuple(r[1:3]): int(r[3]) for r in rows if r[0] == "hosts-more"}
+    for key, times in hosts.items():
+        if key not in said:
+            assert key[:2] in capped
+            continue
+        n, _denied, first, last = said[key]
+        assert int(n) >= len(times), key
+        assert int(first) <= min(times) and int(last) >= max(times)
+        if key[3] == "machine":  # from these two kinds of log only
+            assert int(n) == len(times)
+    # Lines of each host add up to no more than those of the indicator.
+    for r in plain:
+        own = [int(v[0]) for k, v in said.items() if k[:2] == tuple(r[:2])]
+        more = capped.get(tuple(r[:2]), 0)
+        assert sum(own) + more <= int(r[2])
+        assert len(own) <= 100 and (not more or len(own) == 100)
+        assert own == sorted(own, reverse=True)
+    both = run(NOROSHI, "hunt", "--home", one_home, "-i", one.ioc, "--detail",
+               "--lines", "--limit", "1", status=1).stdout.splitlines()
+    at = next(i for i, x in enumerate(both) if x.startswith("line\t"))
+    assert [x.split("\t") for x in both[:at]] == rows
+    assert len(both) - at == len(plain)
+
+
+def test_detail_json(one, one_home):
+    rows = hunt(one_home, one.ioc, "--detail", "--time", "iso", status=1)
+    said = [json.loads(x) for x in
+            run(NOROSHI, "hunt", "--home", one_home, "-i", one.ioc, "--detail",
+                "--format", "json", "--time", "iso",
+                status=1).stdout.splitlines()]
+    got = []
+    for x in said:
+        who = [x["kind"], x["indicator"]]
+        got += [["host", *who, h["host"], h["role"], str(h["lines"]),
+                 str(h["denied"]), h["first"] or "-", h["last"] or "-"]
+                for h in x["hosts"]]
+        if x["hosts_more"]:
+            got.append(["hosts-more", *who, str(x["hosts_more"])])
+        got += [["octets", *who, o["day"] or "-", o["source"],
+                 str(o["octets"]), str(o["lines"])] for o in x["bytes_out"]]
+        if x["bytes_out_total"] is not None:
+            got.append(["octets-total", *who, str(x["bytes_out_total"])])
+        else:
+            assert x["bytes_out"] == []
+    assert len(got) > 50
+    assert got == [r for r in rows if r[0] in ("host", "hosts-more", "octets",
+                                               "octets-total")]
+    r = run(NOROSHI, "hunt", "--home", one_home, "-i", one.ioc, "--detail",
+            "--format", "stix", status=2)
+    assert "hosts of your own are not put into STIX" in r.stderr
 
 
 def test_stats(one, one_home):

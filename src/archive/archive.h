@@ -162,7 +162,8 @@ struct nr_archive_line {
 struct nr_hunt_options {
     int64_t now_s; /* end of a window that has none */
     /* If not NULL: every matching line, oldest first, lines without time
-     * before all others. A return other than NR_OK ends the hunt with it. */
+     * before all others; the answers are complete before the first one. A
+     * return other than NR_OK ends the hunt with it. */
     enum nr_err (*line)(void *ctx, const struct nr_archive_line *l);
     void *line_ctx;
     bool newest;    /* the other way round */

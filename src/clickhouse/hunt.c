@@ -292,12 +292,12 @@ nr_clickhouse_hunt(struct nr_clickhouse *c,
     err = make_batch(&b, indicators, n, d);
     if (!err)
         err = sums(c, &b, v, n, d);
-    if (!err && o->line)
-        err = lines(c, &b, o, n, d);
     if (!err)
         err = presence(c, &days, d);
     if (!err)
         err = nr_archive_judge(days, indicators, n, o->now_s, arena, v, d);
+    if (!err && o->line)
+        err = lines(c, &b, o, n, d);
     nr_archive_close(days);
     nr_buf_fini(&b.q);
     nr_buf_fini(&b.r);
