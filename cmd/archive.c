@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "cmds.h"
 #include "logline/logline.h"
+#include "member/member.h"
 #include "paths.h"
 
 #include <errno.h>
@@ -18,14 +19,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATH_OCTETS NR_PATH_MAX
+#define PATH_OCTETS   NR_PATH_MAX
+#define CONFIG_MEMORY ((size_t)1 << 20)
 
 struct wanted {
     struct cli *cli;
     const char *dir;
     char dir_text[PATH_OCTETS];
     int64_t zone_east_s;
-    bool recurse, growing;
+    bool recurse, growing, no_urls;
     uint64_t memory;
     size_t failed;
 };
@@ -108,6 +110,24 @@ total_size(const struct paths *files)
     return total;
 }
 
+/* What the home's configuration says of adding, if it has one. */
+static enum nr_err
+configured(struct wanted *w, struct nr_archive_add_options *o,
+    struct nr_diag *d)
+{
+    struct nr_config c = { 0 };
+    struct nr_arena arena;
+    struct nr_str v;
+    enum nr_err err;
+
+    nr_arena_init(&arena, CONFIG_MEMORY);
+    err = nr_config_read(&arena, w->cli->home, &c, d);
+    if (!err && nr_config_get(&c, NR_STR("index-urls"), &v))
+        o->no_urls = o->no_urls || nr_str_eq(v, NR_STR("no"));
+    nr_arena_fini(&arena);
+    return err;
+}
+
 static int
 add(struct wanted *w, int argc, char **argv)
 {
@@ -119,6 +139,7 @@ add(struct wanted *w, int argc, char **argv)
         .zone_east_s = w->zone_east_s,
         .memory = w->memory,
         .growing = w->growing,
+        .no_urls = w->no_urls,
         .progress = tty ? progress : NULL,
         .progress_ctx = &bar,
         .problem = &p };
@@ -127,10 +148,18 @@ add(struct wanted *w, int argc, char **argv)
     struct nr_clickhouse *c = NULL;
     struct nr_diag d = { 0 };
     double took;
-    enum nr_err err;
+    enum nr_err err = NR_OK;
 
+    if (!w->dir)
+        err = configured(w, &o, &d);
+    if (err)
+        return cli_fail(w->cli, &d);
     if (w->dir && nr_clickhouse_is(w->dir))
-        err = nr_clickhouse_open(w->dir, true, &c, &d);
+        err = o.no_urls ? nr_fail(&d, NR_EDENIED, 0,
+                              "archive: --no-urls is for a directory; "
+                              "ClickHouse finds URLs "
+                              "by their index alone")
+                        : nr_clickhouse_open(w->dir, true, &c, &d);
     else
         err = open_archive(w, NR_ARCHIVE_WRITE, &a, &d);
 
@@ -221,6 +250,9 @@ stat_archive(struct wanted *w, const struct nr_archive *a)
         (unsigned long long)st.index,
         st.text ? (double)st.stored / (double)st.text : 0.0,
         day(st.first_s, from), day(st.last_s, to));
+    if (st.without_urls > 0)
+        (void)printf("segments without URLs in their index\t%llu\n",
+            (unsigned long long)st.without_urls);
     for (unsigned k = 0; k < NR_LOG_KINDS; k++) {
         struct nr_archive_presence p = nr_archive_present(a, 1u << k);
         int64_t span = p.range.to - p.range.from + 1;
@@ -252,7 +284,8 @@ int
 cmd_archive(struct cli *cli, int argc, char **argv)
 {
     static const char usage[] =
-        "add [-r] [--tz +HHMM] [--memory N] [--growing] FILE... | ls | stat | "
+        "add [-r] [--tz +HHMM] [--memory N] [--growing] [--no-urls] FILE... | "
+        "ls | stat | "
         "verify | repair SEG... | --all [--discard] | prune --before DAY | "
         "--keep-days N | --keep-size OCTETS | "
         "--keep-kind KIND=DAYS... [-i LIST...] [--dry-run | --yes] | "
@@ -267,6 +300,7 @@ cmd_archive(struct cli *cli, int argc, char **argv)
         { "recursive", 'r', CLI_FLAG, &w.recurse },
         { "memory", 0, CLI_U64, &w.memory },
         { "growing", 0, CLI_FLAG, &w.growing },
+        { "no-urls", 0, CLI_FLAG, &w.no_urls },
         { "before", 0, CLI_TIME, &k.before_s },
         { "keep-days", 0, CLI_U64, &k.keep_days },
         { "keep-size", 0, CLI_U64, &k.keep_size },

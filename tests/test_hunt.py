@@ -335,6 +335,76 @@ def test_detail_json(one, one_home):
     assert "hosts of your own are not put into STIX" in r.stderr
 
 
+def key_set(rows):
+    return sorted(tuple(r) for r in rows)
+
+
+@pytest.mark.parametrize("how", ["all", "half", "config"])
+def test_urls_not_indexed(one, one_home, tmp_path, how):
+    """The same answers from a smaller index, also where only some segments
+    have URLs in theirs."""
+    home = tmp_path / "h"
+    logs = sorted(p for p in (one / "corp/logs").rglob("*") if p.is_file())
+    half = len(logs) // 2 if how == "half" else 0
+    more = ["--no-urls"]
+    if how == "config":
+        home.mkdir()
+        (home / "config").write_text("index-urls = no\n")
+        more = []
+    if half:
+        add(home, *logs[:half])
+    add(home, *logs[half:], more=more)
+    for option in ["--all"], ["--all", "--format", "json"], ["--detail"]:
+        assert key_set(hunt(home, one.ioc, *option)) == key_set(
+            hunt(one_home, one.ioc, *option)), option
+    got, want = (hunt(h, one.ioc, "--lines") for h in (home, one_home))
+    assert sorted(r[:5] + r[6:] for r in got) == sorted(r[:5] + r[6:]
+                                                        for r in want)
+    assert sum(r[0] == "url" for r in want) > 20
+    stat = dict(line.split("\t")[:2] for line in
+                run(NOROSHI, "archive", "stat", "--home",
+                    home).stdout.splitlines())
+    assert stat["segments without URLs in their index"] == "1"
+    was = dict(line.split("\t")[:2] for line in
+               run(NOROSHI, "archive", "stat", "--home",
+                   one_home).stdout.splitlines())
+    assert "segments without URLs in their index" not in was
+    if not half:
+        assert int(stat["observables"]) < int(was["observables"])
+        assert int(stat["index"]) < int(was["index"])
+    # It stays so when the segment is made anew of its blocks.
+    seg = sorted((home / "archive").glob("*.seg"))[-1]
+    data = bytearray(seg.read_bytes())
+    data[-100] ^= 1  # in the table of sections
+    seg.write_bytes(data)
+    run(NOROSHI, "archive", "repair", "--home", home, "--all", status=None)
+    stat = run(NOROSHI, "archive", "stat", "--home", home).stdout
+    assert "segments without URLs in their index\t1" in stat
+    assert answers(home, one.ioc) == one.expected
+
+
+def test_url_with_a_secret(tmp_path):
+    """User and password are in no form in the index, the host is asked for."""
+    log, ioc = tmp_path / "a.log", tmp_path / "ioc.txt"
+    url = "http://me:word@files.example:8080/x?y=1"
+    log.write_text(f"2017-03-01T00:00:00Z app GET {url} ok\n"
+                   "2017-03-01T00:00:01Z app GET http://files.example:8080/ ok\n"
+                   "2017-03-02T00:00:01Z app GET http://files.example/ ok\n")
+    ioc.write_text(f"{url}\nhttp://files.example:8080/\nfiles.example/\n"
+                   "http://files.example:8080/other\nhttp://files.example\n")
+    add(tmp_path / "plain", log)
+    add(tmp_path / "h", log, more=["--no-urls"])
+    got = hunt(tmp_path / "h", ioc, "--all")
+    assert got == hunt(tmp_path / "plain", ioc, "--all")
+    assert sorted(r[2] for r in got) == ["0", "0", "1", "1", "1"]
+
+
+def test_no_urls_in_clickhouse_is_refused(one):
+    r = run(NOROSHI, "archive", "add", "--archive", "clickhouse://127.0.0.1/x",
+            "--no-urls", one.ioc, status=2)
+    assert "--no-urls is for a directory" in r.stderr
+
+
 def test_stats(one, one_home):
     r = run(NOROSHI, "hunt", "--home", one_home, "-i", one.ioc, "--stats",
             status=1)

@@ -222,6 +222,7 @@ nr_archive_stat(const struct nr_archive *a, struct nr_archive_stat *out)
         st.stored += x.stored;
         st.index += segment_index_size(a->v[i]);
         st.observables += segment_info(a->v[i])->observables;
+        st.without_urls += (segment_info(a->v[i])->flags & SEG_I_NO_URLS) != 0;
         if (x.first_s == NR_TIME_NONE)
             continue;
         if (st.first_s == NR_TIME_NONE || x.first_s < st.first_s)

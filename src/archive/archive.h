@@ -80,6 +80,10 @@ struct nr_archive_add_options {
      * Otherwise it is taken as it stands; if the file grows after all, the
      * whole line is taken again. */
     bool growing;
+    /* Keep URLs out of the index but for scheme, host and port: they hold what
+     * people asked for. Answers stay the same; those to URLs cost the opening
+     * of the blocks that name their host. */
+    bool no_urls;
     /* Called about once per megabyte of text taken, with its octets so far
      * and those gone through of the files as they lie there, packed or not;
      * may be NULL. */
@@ -211,6 +215,7 @@ enum nr_err nr_archive_judge(const struct nr_archive *a,
 
 struct nr_archive_stat {
     uint64_t segments, damaged, blocks, files, lines;
+    uint64_t without_urls;   /* segments added with no_urls */
     uint64_t text;           /* octets of logs */
     uint64_t stored;         /* octets of the segments */
     uint64_t index;          /* of which index and catalogue */

@@ -137,7 +137,10 @@ observe_token(const struct build *b, struct build_job *j,
     const struct nr_token *t)
 {
     struct nr_bytes key = nr_token_key(&b->tokens, t);
+    uint8_t origin[SEG_ORIGIN_MAX];
 
+    if (t->kind == NR_KIND_URL && (b->info.flags & SEG_I_NO_URLS))
+        key = seg_url_origin(key, origin);
     observe(j, t->kind, key, t->line);
     if (t->kind == NR_KIND_DOMAIN)
         while (nr_domain_up(&key))

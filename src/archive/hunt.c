@@ -214,13 +214,16 @@ nr_archive_hunt(struct nr_archive *a,
     struct sum *all = calloc(n + 1, sizeof(*all));
     struct probes probes = { 0 };
     struct pass p;
+    bool origins = false;
     enum nr_err err;
 
     pass_init(&p, a, &probes, o->line != NULL);
     p.sums = calloc(n + 1, sizeof(*p.sums));
+    for (size_t i = 0; i < a->n; i++)
+        origins |= (segment_info(a->v[i])->flags & SEG_I_NO_URLS) != 0;
     err = all && p.sums ? NR_OK : nr_fail(d, NR_ENOMEM, 0, "hunt: no memory");
     if (!err)
-        err = probes_make(arena, indicators, n, &probes, d);
+        err = probes_make(arena, indicators, n, origins, &probes, d);
     if (!err) {
         clear(all, n);
         clear(p.sums, n);

@@ -13,6 +13,8 @@ struct probe {
     unsigned kind;
     struct nr_bytes key; /* canonical; to exclude equal fingerprints */
     uint32_t indicator;
+    bool origin; /* of a URL, where URLs are not indexed: lo and hi are those of
+                    its origin, whose blocks tell */
 };
 
 struct probes {
@@ -20,8 +22,17 @@ struct probes {
     size_t n;
 };
 
+/* ORIGINS: some segments have no URLs in their index. */
 enum nr_err probes_make(struct nr_arena *a, const struct nr_indicator *const *v,
-    size_t n, struct probes *out, struct nr_diag *d) NR_MUST_USE;
+    size_t n, bool origins, struct probes *out, struct nr_diag *d) NR_MUST_USE;
+
+/* Is P looked up in segments of these SEG_I_*? */
+static inline bool
+probe_is_for(const struct probe *p, uint32_t flags)
+{
+    return p->kind != NR_KIND_URL ||
+        p->origin == ((flags & SEG_I_NO_URLS) != 0);
+}
 
 /* Does token (KIND, KEY), whose class and key of the index are C and K, show
  * P? */

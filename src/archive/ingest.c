@@ -153,6 +153,8 @@ take_block(struct ingest *g, struct reading *r, const struct nr_block *block,
         err = build_open(g->a->dir, g->a->next_seq, g->o->now_s, &g->b, d);
     if (err)
         return err;
+    if (g->o->no_urls)
+        g->b->info.flags |= SEG_I_NO_URLS;
     err = build_block(g->b, r->log, &in, d);
     if (err)
         return err;

@@ -418,6 +418,8 @@ rebuild(struct repair *r, struct nr_diag *d)
 
     if (err)
         return err;
+    for (size_t i = 0; i < r->a->n; i++) /* where it cannot say itself */
+        r->b->info.flags |= segment_info(r->a->v[i])->flags;
     /* What does not open even so is walked. */
     if (r->m.mapped)
         mend_info(&r->m);
@@ -430,6 +432,7 @@ rebuild(struct repair *r, struct nr_diag *d)
 
         if (created > 0 && created < r->now_s)
             r->b->info.created_s = created;
+        r->b->info.flags = segment_info(r->s)->flags;
         err = by_table(r, d);
     }
     if (!err && r->got->blocks == 0) {

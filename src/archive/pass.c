@@ -112,6 +112,8 @@ look_up(struct pass *p, struct nr_diag *d)
         struct seg_key hi = seg_stored_key(x->cls, x->hi);
         enum nr_err err = NR_OK;
 
+        if (!probe_is_for(x, segment_info(p->s)->flags))
+            continue;
         if (q->at >= q->n || (q->is && seg_key_cmp(hi, q->key) < 0))
             continue;
         if (!q->is || seg_key_cmp(q->key, lo) < 0) {
@@ -177,7 +179,9 @@ add_posting(struct pass *p, const struct hit *h)
 static void
 want_all(struct pass *p, const struct hit *h)
 {
-    p->sums[h->indicator].sources |= h->post.sources;
+    /* An origin's are not those of one URL: each line counts its own. */
+    if (!p->probes->v[h->probe].origin)
+        p->sums[h->indicator].sources |= h->post.sources;
     for (uint32_t i = 0; i < h->post.n_blocks; i++) {
         struct want w = { h->post.blocks[i], h->probe, h->indicator, h->key,
             true, h->post.in_block && h->post.lines == 1, false };
@@ -200,7 +204,8 @@ plan(struct pass *p)
     for (size_t i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n && v[end].indicator == v[i].indicator; end++)
             continue;
-        if (end - i > 1 || p->lines || v[i].post.in_block) {
+        if (end - i > 1 || p->lines || v[i].post.in_block ||
+            p->probes->v[v[i].probe].origin) {
             for (size_t k = i; k < end; k++)
                 want_all(p, &v[k]);
         } else {
@@ -324,6 +329,8 @@ count_line(struct pass *p, const struct want *w, const struct seg_block *b,
         return;
     s->last_file = (uint64_t)b->file + 1;
     s->last_line = number;
+    if (p->probes->v[w->probe].origin)
+        s->sources |= 1u << b->source;
     s->lines++;
     s->denied += l->denied;
     sum_add_time(s, l->time_s);
@@ -574,7 +581,7 @@ pass_run(struct pass *p, struct nr_diag *d)
                 v[i + 1].indicator != v[i].indicator);
 
         if (!alone || p->probes->v[v[i].probe].cls != SEG_NAME ||
-            v[i].post.in_block)
+            v[i].post.in_block || p->probes->v[v[i].probe].origin)
             continue;
         if (is_in(&not_here, v[i].indicator))
             want_all(p, &v[i]);

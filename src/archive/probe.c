@@ -36,9 +36,29 @@ put(struct probes *p, uint32_t indicator, unsigned kind, struct nr_bytes key)
     return true;
 }
 
+/* As put, and where URLs are not indexed by their origin. */
+static bool
+put_name_of_url(struct probes *p, uint32_t indicator, struct nr_bytes key,
+    bool origins)
+{
+    uint8_t buf[SEG_ORIGIN_MAX];
+    struct probe x = { .kind = NR_KIND_URL,
+        .key = key,
+        .indicator = indicator,
+        .origin = true };
+
+    if (!put(p, indicator, NR_KIND_URL, key) || !origins)
+        return true;
+    if (!seg_key_of(NR_KIND_URL, seg_url_origin(key, buf), &x.cls, &x.lo))
+        return false;
+    x.hi = x.lo;
+    p->v[p->n++] = x;
+    return true;
+}
+
 static bool
 put_url(struct nr_arena *a, struct probes *p, uint32_t indicator,
-    struct nr_bytes key)
+    struct nr_bytes key, bool origins)
 {
     static const char *const schemes[] = { "http:", "https:" };
 
@@ -50,8 +70,9 @@ put_url(struct nr_arena *a, struct probes *p, uint32_t indicator,
             return false;
         memcpy(full, schemes[i], n);
         memcpy(full + n, key.p, key.n);
-        (void)put(p, indicator, NR_KIND_URL,
-            (struct nr_bytes){ full, n + key.n });
+        if (!put_name_of_url(p, indicator, (struct nr_bytes){ full, n + key.n },
+                origins))
+            return false;
     }
     return true;
 }
@@ -84,19 +105,22 @@ sort(struct probes *p)
 
 enum nr_err
 probes_make(struct nr_arena *a, const struct nr_indicator *const *v, size_t n,
-    struct probes *out, struct nr_diag *d)
+    bool origins, struct probes *out, struct nr_diag *d)
 {
-    struct probes p = { nr_new(a, struct probe, 2 * n + 1), 0 };
+    /* a URL without scheme is two, each with its origin */
+    struct probes p = { nr_new(a, struct probe, (origins ? 4 : 2) * n + 1), 0 };
 
-    if (n > UINT32_MAX / 2 || !p.v)
+    if (n > UINT32_MAX / 4 || !p.v)
         return nr_fail(d, NR_ENOMEM, 0, "hunt: no memory for the indicators");
     for (size_t i = 0; i < n; i++) {
         struct nr_bytes key = v[i]->key;
 
         if (v[i]->kind == NR_KIND_URL && nr_bytes_starts(key, NR_BYTES("//"))) {
-            if (!put_url(a, &p, (uint32_t)i, key))
+            if (!put_url(a, &p, (uint32_t)i, key, origins))
                 return nr_fail(d, NR_ENOMEM, 0,
                     "hunt: no memory for the indicators");
+        } else if (v[i]->kind == NR_KIND_URL) {
+            (void)put_name_of_url(&p, (uint32_t)i, key, origins);
         } else {
             /* Kinds that are not indexed are answered by their coverage. */
             (void)put(&p, (uint32_t)i, v[i]->kind, key);
@@ -112,7 +136,9 @@ bool
 probe_shows(const struct probe *p, unsigned kind, struct nr_bytes key,
     enum seg_class c, struct seg_key k)
 {
-    if (p->cls != c || seg_key_cmp(k, p->lo) < 0 || seg_key_cmp(k, p->hi) > 0)
+    if (p->cls != c ||
+        (!p->origin &&
+            (seg_key_cmp(k, p->lo) < 0 || seg_key_cmp(k, p->hi) > 0)))
         return false;
     return c != SEG_NAME || (p->kind == kind && nr_bytes_eq(p->key, key));
 }

@@ -51,6 +51,40 @@ seg_key_of(unsigned kind, struct nr_bytes key, enum seg_class *c,
     }
 }
 
+/* Where the authority of URL begins and ends (RFC 3986 3.2; a backslash ends it
+ * for browsers). */
+static void
+authority(struct nr_bytes url, size_t *from, size_t *to)
+{
+    const uint8_t *p = url.n ? memmem(url.p, url.n, "://", 3) : NULL;
+    size_t at = p ? (size_t)(p - url.p) + 3 : 0, n;
+
+    for (n = at; n < url.n; n++)
+        if (url.p[n] == '/' || url.p[n] == '?' || url.p[n] == '#' ||
+            url.p[n] == '\\')
+            break;
+    *from = at;
+    *to = n;
+}
+
+struct nr_bytes
+seg_url_origin(struct nr_bytes url, uint8_t buf[SEG_ORIGIN_MAX])
+{
+    size_t from, to, n;
+    const uint8_t *user;
+
+    authority(url, &from, &to);
+    user = to > from ? memrchr(url.p + from, '@', to - from) : NULL;
+    if (!user) /* the usual one: as it stands */
+        return nr_bytes_sub(url, 0, nr_min(to, SEG_ORIGIN_MAX));
+    n = nr_min(from, SEG_ORIGIN_MAX);
+    memcpy(buf, url.p, n);
+    from = (size_t)(user - url.p) + 1;
+    to = nr_min(to, from + SEG_ORIGIN_MAX - n);
+    memcpy(buf + n, url.p + from, to - from);
+    return (struct nr_bytes){ buf, n + to - from };
+}
+
 uint64_t
 seg_get_varint(struct nr_cur *c)
 {
@@ -211,6 +245,13 @@ read_info(struct segment *s, struct nr_diag *d)
     s->info.created_s = (int64_t)le(p + 48, 8);
     for (unsigned c = 0; c < SEG_CLASSES; c++)
         s->keys[c] = le(p + 56 + 8 * c, 8);
+    s->info.flags = (uint32_t)le(p + 80, 4);
+    if (s->info.flags & ~SEG_I_ALL) {
+        if (!s->unchecked)
+            return segment_damaged(s, d, s->sec[SEG_SEC_INFO].at,
+                "segment: marked in a way that is not known");
+        s->info.flags &= SEG_I_ALL;
+    }
     if (!segment_index_is_sound(s)) {
         if (!s->unchecked)
             return segment_damaged(s, d, s->sec[SEG_SEC_INFO].at,

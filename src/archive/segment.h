@@ -66,7 +66,7 @@
 #define SEG_ROW        ((size_t)32)
 #define SEG_PAGE       ((size_t)65536)
 #define SEG_BLOCK_ROW  ((size_t)72)
-#define SEG_INFO       ((size_t)80)
+#define SEG_INFO       ((size_t)88)
 #define SEG_TEXT_BLOCK ((size_t)65536) /* octets of text in a usual block */
 /* Most that a block may hold: a line of NR_LINE_MAX and its row. */
 #define SEG_BLOCK_MAX ((size_t)1 << 22)
@@ -140,6 +140,14 @@ seg_stored_key(enum seg_class c, struct seg_key k)
 bool seg_key_of(unsigned kind, struct nr_bytes key, enum seg_class *c,
     struct seg_key *out) NR_MUST_USE;
 
+/* Room for what seg_url_origin() builds; a longer origin is cut. */
+#define SEG_ORIGIN_MAX ((size_t)512)
+
+/* "http://host:port" of canonical URL, in BUF or in URL. Of whatever octets:
+ * those of equal URLs are equal. */
+struct nr_bytes seg_url_origin(struct nr_bytes url,
+    uint8_t buf[SEG_ORIGIN_MAX]);
+
 enum { SEG_PLAIN = 0, SEG_ZSTD = 1 }; /* codecs */
 
 #define SEG_CONTINUES 1u /* its first line goes on from the block before */
@@ -184,11 +192,17 @@ struct seg_file {
     struct nr_str name;
 };
 
+/* Of a URL only its scheme, host and port are indexed (seg_url_origin): which
+ * URL it is only the blocks tell. */
+#define SEG_I_NO_URLS 1u
+#define SEG_I_ALL     1u
+
 struct seg_info {
     uint64_t lines, text, observations;
     int64_t first_s, last_s;
     uint32_t sources, kinds;
     int64_t created_s;    /* when it was begun: no line is younger */
+    uint32_t flags;       /* SEG_I_* */
     uint64_t observables; /* not stored so: the sum of the keys */
     uint64_t seq;         /* from the header */
 };

@@ -331,12 +331,54 @@ teardown(void **state)
     return rmdir(dir);
 }
 
+static void
+test_url_origin(void **state)
+{
+    static const struct {
+        const char *url, *origin;
+    } rows[] = {
+        { "http://a.example/b?c", "http://a.example" },
+        { "http://a.example", "http://a.example" },
+        { "https://a.example:8443?x=@y", "https://a.example:8443" },
+        { "http://me:word@a.example:80/p@q", "http://a.example:80" },
+        { "http://a@b@c.example#f", "http://c.example" },
+        { "//a.example/x", "" },
+        { "a.example/x", "a.example" },
+        { "http://[2001:db8::1]:80/", "http://[2001:db8::1]:80" },
+        { "http:///x", "http://" },
+        { "http://a.example\\b", "http://a.example" },
+        { "", "" },
+    };
+
+    uint8_t buf[SEG_ORIGIN_MAX], url[4096];
+    struct nr_bytes o;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        o = seg_url_origin((struct nr_bytes){ (const uint8_t *)rows[i].url,
+                               strlen(rows[i].url) },
+            buf);
+        assert_int_equal(o.n, strlen(rows[i].origin));
+        assert_memory_equal(o.p, rows[i].origin, o.n);
+    }
+    /* what is too long is cut, and never written beyond */
+    memset(url, 'a', sizeof(url));
+    memcpy(url, "http://u@", 9);
+    o = seg_url_origin((struct nr_bytes){ url, sizeof(url) }, buf);
+    assert_int_equal(o.n, SEG_ORIGIN_MAX);
+    url[sizeof(url) - 3] = '@';
+    memset(url + 7, 'b', 2);
+    o = seg_url_origin((struct nr_bytes){ url, sizeof(url) }, buf);
+    assert_int_equal(o.n, 9);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         NR_TEST(test_numbers),
         NR_TEST(test_keys),
+        NR_TEST(test_url_origin),
         NR_TEST(test_round),
         NR_TEST(test_damage),
         NR_TEST(test_abandoned),

@@ -75,6 +75,8 @@ seg_put_info(struct nr_buf *b, const struct seg_info *i,
     nr_buf_put_le(b, (uint64_t)i->created_s, 8);
     for (unsigned c = 0; c < SEG_CLASSES; c++)
         nr_buf_put_le(b, keys[c], 8);
+    nr_buf_put_le(b, i->flags, 4);
+    nr_buf_put_le(b, 0, 4);
 }
 
 static enum nr_err

@@ -23,6 +23,8 @@ static const char first_config[] =
     "#keep = 1095\n"
     "#keep.flow = 365\n"
     "#keep-size = 200000\n"
+    "# URLs hold what people asked for: no keeps them out of the index.\n"
+    "#index-urls = no\n"
     "#\n"
     "# What may leave: auto (answers are sent), ask (held for\n"
     "# `noroshi outbox send`), never (answered here only). One collection:\n"
@@ -45,6 +47,12 @@ is_share(struct nr_str v)
 {
     return nr_str_eq(v, NR_STR("auto")) || nr_str_eq(v, NR_STR("ask")) ||
         nr_str_eq(v, NR_STR("never"));
+}
+
+static bool
+is_yes_no(struct nr_str v)
+{
+    return nr_str_eq(v, NR_STR("yes")) || nr_str_eq(v, NR_STR("no"));
 }
 
 static bool
@@ -124,6 +132,8 @@ static const struct {
         "config: keep is 1 to 36500 (days that logs are kept)" },
     { { "keep-size", 9 }, is_size,
         "config: keep-size is a number of megabytes for the archive" },
+    { { "index-urls", 10 }, is_yes_no,
+        "config: index-urls is yes or no (no: URLs are not in the index)" },
     { { "sector", 6 }, is_there, "config: sector is a word" },
     { { "size", 4 }, is_there, "config: size is a word" },
 };

@@ -286,6 +286,8 @@ add_files(const struct nr_agent *ag, struct nr_names files, struct nr_diag *d)
     if (nr_config_get(&ag->config, NR_STR("tz"), &value) &&
         !nr_zone_parse(value, &o.zone_east_s))
         o.zone_east_s = 0;
+    if (nr_config_get(&ag->config, NR_STR("index-urls"), &value))
+        o.no_urls = nr_str_eq(value, NR_STR("no"));
     if (!err)
         err = nr_archive_open(path, NR_ARCHIVE_WRITE, &problem, &archive, d);
     if (!err)
