@@ -14,7 +14,7 @@ BUILD = pathlib.Path(os.environ.get("NOROSHI_BUILD", "build")).absolute()
 NOROSHI = BUILD / "cmd/noroshi"
 ENV = dict(os.environ, NOROSHI_NOW="2018-01-05")
 NAMES = ["info", "files", "blocks", "presence", "dir4", "dir6", "dirN",
-         "entries"]
+         "entries", "rhythm"]
 
 
 def run(*argv, status=0):

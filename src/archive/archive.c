@@ -81,6 +81,8 @@ store_take(struct nr_archive *a, const char *name, struct nr_diag *d)
     if (err)
         return err;
     err = take_days(a, s, d);
+    if (!err)
+        err = streams_take(a, s, d);
     if (!err && a->n == a->cap) {
         size_t cap = a->cap ? a->cap * 2 : 16;
 
@@ -176,6 +178,8 @@ nr_archive_open(const char *dir, enum nr_archive_mode mode,
             : nr_fail_file(d, "archive: cannot be opened", dir);
     if (!err)
         err = take_all(a, d);
+    if (!err && mode == NR_ARCHIVE_READ)
+        err = store_rhythm(a, d);
     if (err)
         nr_archive_close(a);
     else
@@ -192,6 +196,7 @@ nr_archive_close(struct nr_archive *a)
         segment_close(a->v[i]);
     for (size_t k = 0; k < NR_LOG_KINDS; k++)
         free(a->days[k]);
+    streams_clear(a);
     if (a->lock >= 0)
         close(a->lock);
     free(a->v);
@@ -304,8 +309,12 @@ count_days(struct nr_archive *a, struct nr_diag *d)
         free(a->days[k]);
         a->days[k] = NULL;
     }
-    for (size_t i = 0; !err && i < a->n; i++)
+    streams_clear(a);
+    for (size_t i = 0; !err && i < a->n; i++) {
         err = take_days(a, a->v[i], d);
+        if (!err)
+            err = streams_take(a, a->v[i], d);
+    }
     return err;
 }
 

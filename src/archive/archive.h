@@ -130,6 +130,21 @@ const char *nr_answer_name(enum nr_answer_kind k);
 #define NR_COVERAGE_MIN  0.30 /* below it nothing found means nothing */
 #define NR_COVERAGE_DAYS 30   /* looked at before and after the window */
 
+/* Reservations about an answer (nr_answer.notes). */
+#define NR_NOTE_QUERY_STRIPPED \
+    1u /* proxies keep less of a URL than this one has:
+                                     not seen means nothing */
+#define NR_NOTE_HOST_UNKNOWN \
+    2u                      /* the lines seen show an address of many hosts */
+#define NR_NOTE_CLOCK   4u  /* a clock went wrong in the window */
+#define NR_NOTE_GAP     8u  /* a source was silent against its rhythm */
+#define NR_NOTE_STOPPED 16u /* a source writes no more before its end */
+#define NR_NOTES        5u  /* bits in use, from bit 0 */
+
+/* "query-stripped", "host-unknown", "clock", "gap", "stopped" of bit BIT;
+ * static. */
+const char *nr_note_name(unsigned bit);
+
 struct nr_days {
     int64_t from, to; /* days since 1970-01-01 UTC, both included */
 };
@@ -142,9 +157,10 @@ struct nr_answer {
     uint32_t sources;           /* mask, bit enum nr_source */
     uint32_t kinds;             /* NR_LOG_*: the kinds of log needed */
     struct nr_days window;      /* looked at; from > to: nothing to look at */
-    double coverage;            /* 0..1 of the window's days */
+    double coverage;            /* 0..1 of the window's days: see coverage.h */
     const struct nr_days *gaps; /* of the window; in the arena */
     size_t n_gaps;
+    uint32_t notes; /* NR_NOTE_* */
 };
 
 /* A line that contains an indicator. */
@@ -207,7 +223,11 @@ uint32_t nr_archive_needs(unsigned kind);
 struct nr_archive *nr_archive_blank(void);
 enum nr_err nr_archive_mark(struct nr_archive *a, uint32_t kinds,
     int64_t day) NR_MUST_USE;
-enum nr_err nr_archive_judge(const struct nr_archive *a,
+/* The same for the hour (since 1970) of a line of SOURCE, KINDS and file PATH:
+ * with them silences are judged as in an archive (coverage.h). */
+enum nr_err nr_archive_mark_hour(struct nr_archive *a, unsigned source,
+    uint32_t kinds, struct nr_str path, int64_t hour) NR_MUST_USE;
+enum nr_err nr_archive_judge(struct nr_archive *a,
     const struct nr_indicator *const *indicators, size_t n, int64_t now_s,
     struct nr_arena *arena, struct nr_answer *v, struct nr_diag *d) NR_MUST_USE;
 

@@ -26,6 +26,7 @@ build_open(const char *dir, uint64_t seq, int64_t now_s, struct build **out,
     b->info.first_s = NR_TIME_NONE;
     b->info.last_s = NR_TIME_NONE;
     b->seen_day = NR_TIME_NONE;
+    build_rhythm_file(&b->rhythm, NR_STR(""));
     nr_buf_init(&b->files, FILES_MAX);
     nr_buf_init(&b->rows, ROWS_MAX);
     for (size_t i = 0; i < 2; i++) {
@@ -66,13 +67,14 @@ build_close(struct build *b)
         nr_buf_fini(&b->jobs[i].lines);
     }
     nr_tokens_fini(&b->tokens);
+    build_rhythm_fini(&b->rhythm);
     free(b);
 }
 
 size_t
 build_memory(const struct build *b)
 {
-    return b->memory;
+    return b->memory + b->rhythm.memory;
 }
 
 int64_t
@@ -221,7 +223,8 @@ read_lines(struct build *b, struct nr_logfile *log, struct nr_bytes text,
         text = nr_bytes_sub(text, n, text.n);
         nr_logline_parse(log, line, &r);
         l.id = i == 0 && continues ? b->line_id : ++b->line_id;
-        if (!take_line(b, &r, &l, j, &prev))
+        if (!take_line(b, &r, &l, j, &prev) ||
+            !build_rhythm_line(&b->rhythm, &r, l.time_s))
             return false;
         nr_buf_put(&j->lines,
             (struct nr_bytes){ (const uint8_t *)&l, sizeof(l) });
@@ -276,6 +279,7 @@ void
 build_file(struct build *b, const struct seg_file *f)
 {
     seg_put_file(&b->files, f);
+    build_rhythm_file(&b->rhythm, f->name);
     b->n_files++;
 }
 
@@ -329,6 +333,8 @@ build_publish(struct build *b, uint64_t *size, struct nr_diag *d)
     put_presence(b);
     if (!err)
         err = seg_index_end(&x, b->w);
+    if (!err)
+        err = build_rhythm_put(&b->rhythm, b->w);
     seg_index_fini(&x);
     if (err || b->files.err)
         return nr_fail(d, NR_ENOMEM, 0,

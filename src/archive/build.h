@@ -8,6 +8,7 @@
 #define NR_ARCHIVE_BUILD_H
 
 #include "archive/segment.h"
+#include "archive/stream.h"
 #include "logline/logline.h"
 #include "observable/observable.h"
 
@@ -65,6 +66,40 @@ struct build_days {
     int64_t first, last;
 };
 
+/* A stream while its hours gather: of the file at hand, or by its name. */
+struct build_stream {
+    struct seg_stream row; /* jumps, runs: not used */
+    char *text;            /* of row.name; owned; NULL: of the file at hand */
+    uint8_t *bits;         /* owned; hour BASE is bit 0 of HOURS */
+    int64_t base;
+    size_t hours; /* a multiple of 8 */
+    int64_t seen; /* the hour marked last */
+    struct seg_jump jump[SEG_JUMPS_MAX];
+};
+
+/* The clock of the file at hand, as its lines show it. */
+struct build_clock {
+    int64_t now;  /* the youngest time believed; NR_TIME_NONE: none */
+    int64_t back; /* of the lines behind it, one after the other: the first */
+    int64_t most; /* ... and the youngest */
+    uint32_t behind;
+    int64_t leapt_from; /* NOW before it leapt last; NR_TIME_NONE: it did not */
+    int64_t leapt_to;
+    uint32_t since; /* lines since then */
+};
+
+/* build_rhythm.c */
+struct build_rhythm {
+    struct build_stream **file; /* owned, as the next: of the file at hand */
+    size_t n_file, cap_file;
+    struct build_stream **v;
+    size_t n, cap;
+    struct build_stream *last; /* of FILE, the one that had a line last */
+    struct build_clock clock;
+    size_t memory; /* octets of all bits */
+    bool failed;
+};
+
 struct build {
     struct seg_writer *w;
     struct build_entry *entries; /* owned */
@@ -95,6 +130,8 @@ struct build {
     struct nr_diag why;
     size_t memory; /* of the tables, after the block before the last */
     uint64_t observations;
+
+    struct build_rhythm rhythm;
 
     /* the last row of presence written to, by source, kinds and day */
     uint32_t seen_source, seen_kinds;
@@ -131,6 +168,17 @@ void build_file(struct build *b, const struct seg_file *f);
 /* Write the index and publish. B is to be closed whatever comes back. */
 enum nr_err build_publish(struct build *b, uint64_t *size,
     struct nr_diag *d) NR_MUST_USE;
+
+/* build_rhythm.c: when streams wrote. A line that is none's continuation;
+ * false: no memory. */
+bool build_rhythm_line(struct build_rhythm *x, const struct nr_record *r,
+    int64_t time_s) NR_MUST_USE;
+/* The lines since the last call were of file NAME. */
+void build_rhythm_file(struct build_rhythm *x, struct nr_str name);
+/* The section, into W. NR_ENOMEM. */
+enum nr_err build_rhythm_put(struct build_rhythm *x,
+    struct seg_writer *w) NR_MUST_USE;
+void build_rhythm_fini(struct build_rhythm *x);
 
 /* build_index.c: the table of what was seen. */
 bool build_index_init(struct build *b) NR_MUST_USE;

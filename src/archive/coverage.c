@@ -44,14 +44,14 @@ nr_archive_window(const struct nr_indicator *i, int64_t now_s, int64_t oldest)
         nr_day_of(to) + NR_COVERAGE_DAYS };
 }
 
-/* Days 8 * AT to 8 * AT + 7 on which a kind of KINDS has lines. */
+/* Days 8 * AT to 8 * AT + 7 that V has of a kind of KINDS. */
 static uint8_t
-days_of(const struct nr_archive *a, uint32_t kinds, size_t at)
+days_of(uint8_t *const v_of[NR_LOG_KINDS], uint32_t kinds, size_t at)
 {
     uint8_t v = 0;
 
     for (uint32_t k = kinds; k != 0; k &= k - 1) {
-        const uint8_t *days = a->days[__builtin_ctz(k)];
+        const uint8_t *days = v_of[__builtin_ctz(k)];
 
         v |= days ? days[at] : 0;
     }
@@ -61,7 +61,9 @@ days_of(const struct nr_archive *a, uint32_t kinds, size_t at)
 static bool
 is_covered(const struct nr_archive *a, uint32_t kinds, int64_t day)
 {
-    return (days_of(a, kinds, (size_t)day / 8) >> (day % 8) & 1) != 0;
+    return (days_of(a->judged ? a->known : a->days, kinds, (size_t)day / 8) >>
+                   (day % 8) &
+               1) != 0;
 }
 
 /* The part of W that the archive can know at all. */
@@ -150,13 +152,22 @@ nr_answer_name(enum nr_answer_kind k)
                                                           : "cannot-say";
 }
 
+const char *
+nr_note_name(unsigned bit)
+{
+    static const char *const names[NR_NOTES] = { "query-stripped",
+        "host-unknown", "clock", "gap", "stopped" };
+
+    return bit < NR_NOTES ? names[bit] : "";
+}
+
 struct nr_archive_presence
 nr_archive_present(const struct nr_archive *a, uint32_t kinds)
 {
     struct nr_archive_presence p = { .range = { 1, 0 } };
 
     for (size_t at = 0; at < STORE_DAYS_OCTETS; at++) {
-        uint8_t v = days_of(a, kinds, at);
+        uint8_t v = days_of(a->days, kinds, at);
 
         if (v == 0)
             continue;

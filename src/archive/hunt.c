@@ -155,6 +155,8 @@ answer(struct nr_archive *a, const struct nr_indicator *const *ind, size_t n,
     int64_t oldest = any.days ? any.range.from : nr_day_of(o->now_s) + 1;
     struct looked kept[LOOKED] = { 0 };
 
+    if (store_rhythm(a, d))
+        return NR_ENOMEM;
     for (size_t i = 0; i < n; i++) {
         struct nr_answer *x = &v[i];
         bool has_kind = false;
@@ -172,6 +174,7 @@ answer(struct nr_archive *a, const struct nr_indicator *const *ind, size_t n,
         for (uint32_t k = x->kinds; k != 0; k &= k - 1)
             has_kind |= a->days[__builtin_ctz(k)] != NULL;
         x->answer = store_answer(x->lines, x->denied, x->coverage, has_kind);
+        store_notes(a, ind[i], x);
     }
     return NR_OK;
 }

@@ -32,7 +32,7 @@ nr_archive_mark(struct nr_archive *a, uint32_t kinds, int64_t day)
 }
 
 enum nr_err
-nr_archive_judge(const struct nr_archive *a,
+nr_archive_judge(struct nr_archive *a,
     const struct nr_indicator *const *indicators, size_t n, int64_t now_s,
     struct nr_arena *arena, struct nr_answer *v, struct nr_diag *d)
 {
@@ -40,6 +40,10 @@ nr_archive_judge(const struct nr_archive *a,
         (1u << NR_LOG_KINDS) - 1);
     int64_t oldest = any.days ? any.range.from : nr_day_of(now_s) + 1;
     const struct nr_answer *same = NULL; /* the last one that was looked up */
+    enum nr_err err = store_rhythm(a, d);
+
+    if (err)
+        return err;
 
     for (size_t i = 0; i < n; i++) {
         struct nr_answer *x = &v[i];
@@ -66,6 +70,7 @@ nr_archive_judge(const struct nr_archive *a,
         for (uint32_t k = x->kinds; k != 0; k &= k - 1)
             has_kind |= a->days[__builtin_ctz(k)] != NULL;
         x->answer = store_answer(x->lines, x->denied, x->coverage, has_kind);
+        store_notes(a, indicators[i], x);
     }
     return NR_OK;
 }

@@ -21,7 +21,7 @@
 #define SECTIONS_TEXT ((size_t)160)
 
 static const char *const section_names[SEG_SECTIONS] = { "info", "files",
-    "blocks", "presence", "dir4", "dir6", "dirN", "entries" };
+    "blocks", "presence", "dir4", "dir6", "dirN", "entries", "rhythm" };
 
 static uint64_t
 le(const uint8_t *p, size_t n)

@@ -610,6 +610,7 @@ segment_verify(struct segment *s, struct nr_diag *d)
     struct seg_file *files;
     struct nr_cur c;
     struct seg_presence p;
+    struct seg_stream x;
     uint64_t at = SEG_HEADER;
     size_t n;
     enum nr_err err = segment_need(s, s->index_at, s->sums_at - s->index_at, d);
@@ -625,6 +626,14 @@ segment_verify(struct segment *s, struct nr_diag *d)
             continue;
         if (c.err)
             err = segment_damaged(s, d, 0, "segment: days are not sound");
+    }
+    if (!err)
+        err = segment_rhythm_begin(s, &c, d);
+    if (!err) {
+        while (segment_rhythm_next(&c, &x))
+            continue;
+        if (c.err)
+            err = segment_damaged(s, d, 0, "segment: streams are not sound");
     }
     for (uint32_t i = 0; !err && i < segment_blocks(s); i++) {
         struct seg_block b;

@@ -59,7 +59,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SEG_VERSION    2u
+#define SEG_VERSION    3u
 #define SEG_ENDIAN     0x0a0b0c0du
 #define SEG_HEADER     ((size_t)32)
 #define SEG_TRAILER    ((size_t)64)
@@ -88,6 +88,7 @@ enum seg_section {
     SEG_SEC_DIR6,
     SEG_SEC_DIRN,
     SEG_SEC_ENTRIES,
+    SEG_SEC_RHYTHM,
     SEG_SECTIONS,
 };
 
@@ -248,6 +249,78 @@ enum nr_err segment_block(struct segment *s, uint32_t i, struct seg_block *out,
 enum nr_err segment_presence_begin(struct segment *s, struct nr_cur *c,
     struct nr_diag *d) NR_MUST_USE;
 bool segment_presence_next(struct nr_cur *c, struct seg_presence *out);
+
+/*
+ * When streams of lines wrote: section RHYTHM, a row for each stream (lines of
+ * one source and set of kinds, from files of one name without what rotation
+ * adds). A row: 1 source, varint kinds, 1 octets of name, name, varints urls,
+ * queries, paths, tunnels, secure, clients, as many times 4 octets of XXH3 of
+ * a client unless that is SEG_CLIENTS + 1, lines, number of jumps; each jump:
+ * zigzag from, zigzag(to - from); number of stretches of hours with lines; the
+ * first hour (since 1970), then by turns hours with and hours without lines,
+ * less one each, ending with hours that have some.
+ */
+#define SEG_STREAMS_MAX ((size_t)1024) /* in a segment */
+#define SEG_NAME_MAX    ((size_t)255)  /* octets of a stream's name */
+#define SEG_JUMPS_MAX   ((size_t)64)   /* told of a stream */
+#define SEG_CLIENTS     4u /* client addresses counted; one more: there are more */
+#define SEG_HOURS       (SEG_DAYS * 24)
+
+struct seg_stream {
+    uint8_t source;
+    uint32_t kinds; /* NR_LOG_* */
+    struct nr_str name;
+    /* Of the lines of a proxy, as far as looked at: those that say what was
+     * asked for; of these, with a query, with a path, as a tunnel to a port
+     * (CONNECT), https with a path. */
+    uint64_t urls, queries, paths, tunnels, secure;
+    uint32_t clients; /* distinct ones, at most SEG_CLIENTS + 1 */
+    uint32_t client[SEG_CLIENTS];
+    uint64_t lines; /* with a time */
+    size_t n_jumps, n_runs;
+    struct nr_bytes jumps, runs; /* see seg_jump_next, seg_run_next */
+};
+
+/* A clock that went back: lines up to FROM, then lines from TO < FROM on. */
+struct seg_jump {
+    int64_t from_s, to_s;
+};
+
+struct seg_run {
+    int64_t from, to; /* hours with lines, both included */
+};
+
+/* Walk the streams as segment_presence_begin does; rows are checked. */
+enum nr_err segment_rhythm_begin(struct segment *s, struct nr_cur *c,
+    struct nr_diag *d) NR_MUST_USE;
+bool segment_rhythm_next(struct nr_cur *c, struct seg_stream *out);
+/* Walk the lists of a row: *C is nr_cur() of it; *AT is 0 at first. */
+bool seg_jump_next(struct nr_cur *c, struct seg_jump *out);
+bool seg_run_next(struct nr_cur *c, int64_t *at, struct seg_run *out);
+
+/* Bit I of BITS, low bits first. */
+static inline bool
+seg_bit(const uint8_t *bits, size_t i)
+{
+    return (bits[i / 8] >> (i % 8) & 1) != 0;
+}
+
+/* Take the client HASH into X; no more than one beyond SEG_CLIENTS counts. */
+static inline void
+seg_add_client(struct seg_stream *x, uint32_t hash)
+{
+    for (uint32_t i = 0; i < x->clients; i++)
+        if (x->clients > SEG_CLIENTS || x->client[i] == hash)
+            return;
+    if (x->clients < SEG_CLIENTS)
+        x->client[x->clients] = hash;
+    x->clients++;
+}
+
+/* Append the row of X; its runs are bits [FROM, TO) of BITS, the first and the
+ * last of them set, bit 0 being hour BASE. */
+void seg_put_stream(struct nr_buf *b, const struct seg_stream *x,
+    const uint8_t *bits, int64_t base, size_t from, size_t to);
 
 /* Keys of class C as they are stored, and the first index >= FROM whose key is
  * not below what is stored of KEY. */

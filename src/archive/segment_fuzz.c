@@ -44,6 +44,34 @@ walk_blocks(struct segment *s)
     seg_text_fini(&t);
 }
 
+static void
+walk_streams(struct segment *s)
+{
+    struct seg_stream x;
+    struct nr_cur c;
+
+    if (segment_rhythm_begin(s, &c, NULL) != NR_OK)
+        return;
+    while (segment_rhythm_next(&c, &x)) {
+        struct nr_cur runs = nr_cur(x.runs), jumps = nr_cur(x.jumps);
+        struct seg_jump jump;
+        struct seg_run run;
+        int64_t at = 0;
+        size_t n = 0;
+
+        for (; seg_run_next(&runs, &at, &run); n++)
+            if (run.to < run.from || run.to >= SEG_HOURS)
+                abort();
+        if (n != x.n_runs || runs.err)
+            abort(); /* what a row promises was checked */
+        for (n = 0; seg_jump_next(&jumps, &jump); n++)
+            if (jump.to_s >= jump.from_s)
+                abort();
+        if (n != x.n_jumps || jumps.err)
+            abort();
+    }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -63,6 +91,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (segment_presence_begin(s, &c, NULL) == NR_OK)
             while (segment_presence_next(&c, &p))
                 continue;
+        walk_streams(s);
         walk_keys(s, &a);
         walk_blocks(s);
         if (segment_verify(s, NULL) == NR_ESYS)

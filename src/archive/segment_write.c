@@ -292,6 +292,8 @@ seg_writer_publish(struct seg_writer *w, uint64_t *size, struct nr_diag *d)
     enum nr_err err;
     char name[32];
 
+    if (w->section < (int)SEG_SECTIONS - 1) /* the rest is empty */
+        (void)seg_writer_section(w, (enum seg_section)(SEG_SECTIONS - 1), 0);
     w->start[SEG_SECTIONS] = w->index.n;
     put_tail(w);
     if (w->index.err || w->plain.err)

@@ -9,6 +9,8 @@
 
 #define STORE_DAYS_OCTETS ((size_t)SEG_DAYS / 8 + 2)
 
+struct store_streams; /* streams.c */
+
 struct nr_archive {
     char dir[NR_PATH_MAX];
     enum nr_archive_mode mode;
@@ -18,7 +20,12 @@ struct nr_archive {
     size_t damaged;
     uint64_t next_seq;
     struct nr_archive_problem problem;
-    uint8_t *days[NR_LOG_KINDS]; /* presence of all segments; NULL: none */
+    uint8_t *days[NR_LOG_KINDS];   /* presence of all segments; NULL: none */
+    struct store_streams *streams; /* owned; NULL: none */
+    /* Days of which a kind is known, by the rhythm of its streams; owned. Not
+     * to be read before store_rhythm(). */
+    uint8_t *known[NR_LOG_KINDS];
+    bool judged; /* KNOWN is made */
 };
 
 /* Tell the owner of the archive; counts when it is damage of ours. */
@@ -32,7 +39,21 @@ enum nr_err store_take(struct nr_archive *a, const char *name,
 enum nr_err store_drop(struct nr_archive *a, size_t i,
     const struct nr_diag *why, struct nr_diag *d) NR_MUST_USE;
 
-/* Days of window W on which a kind of mask KINDS has lines. */
+/* Take in the streams of segment S. NR_EDAMAGED, NR_ENOMEM. */
+enum nr_err streams_take(struct nr_archive *a, struct segment *s,
+    struct nr_diag *d) NR_MUST_USE;
+/* Forget all streams and what was found of them. */
+void streams_clear(struct nr_archive *a);
+/* Find the rhythm of all streams, once. NR_ENOMEM. */
+enum nr_err store_rhythm(struct nr_archive *a, struct nr_diag *d) NR_MUST_USE;
+
+struct nr_indicator;
+/* What is to be said to the answer X for I besides, and what that makes of it.
+ * X is complete otherwise; after store_rhythm(). */
+void store_notes(const struct nr_archive *a, const struct nr_indicator *i,
+    struct nr_answer *x);
+
+/* Days of window W on which a kind of mask KINDS is known. */
 uint64_t store_covered(const struct nr_archive *a, uint32_t kinds,
     struct nr_days w);
 

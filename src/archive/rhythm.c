@@ -1,0 +1,369 @@
+#include "archive/rhythm.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WEEK RHYTHM_WEEK
+
+/* A maximal silence, by index of hours in the series. */
+struct silence {
+    size_t from, to;  /* both included */
+    double low, high; /* surprise with the smaller and the larger p */
+    bool gap, usual;
+};
+
+struct work {
+    const uint8_t *bits;
+    size_t hours, weeks; /* of the series */
+    size_t first, last;  /* active */
+    size_t end;          /* last hour that counts, >= last */
+    /* Of each hour of the week, how often in the weeks before week W it had
+     * lines, and how often it was there to have some: [W * WEEK + h]. */
+    uint16_t *active, *there;
+    struct silence *v;
+    size_t n;
+    double bound, r;
+};
+
+/* What is known of one side of a silence. */
+struct side {
+    size_t from, to; /* weeks [from, to) */
+    bool known;
+};
+
+static bool
+is_active(const struct work *w, size_t h)
+{
+    return (w->bits[h / 8] >> (h % 8) & 1) != 0;
+}
+
+/* Hours in gaps count as not there. */
+static void
+count(struct work *w)
+{
+    const struct silence *gap = w->v, *all = w->v + w->n;
+
+    for (size_t week = 0; week < w->weeks; week++) {
+        const uint16_t *a = w->active + week * WEEK;
+        const uint16_t *t = w->there + week * WEEK;
+        uint16_t *an = w->active + (week + 1) * WEEK;
+        uint16_t *tn = w->there + (week + 1) * WEEK;
+
+        for (size_t i = 0; i < WEEK; i++) {
+            size_t h = week * WEEK + i;
+            bool there = h >= w->first && h <= w->last;
+
+            while (gap < all && (!gap->gap || gap->to < h))
+                gap++;
+            there = there && !(gap < all && gap->from <= h);
+            an[i] = (uint16_t)(a[i] + (there && is_active(w, h)));
+            tn[i] = (uint16_t)(t[i] + there);
+        }
+    }
+}
+
+/* Chance of lines in hour H, as the weeks of side S have it. */
+static double
+chance(const struct work *w, struct side s, size_t h)
+{
+    size_t i = h % WEEK;
+    unsigned a = (unsigned)w->active[s.to * WEEK + i] -
+        w->active[s.from * WEEK + i];
+    unsigned n = (unsigned)w->there[s.to * WEEK + i] -
+        w->there[s.from * WEEK + i];
+    double p = (double)a / (double)(n + 1);
+
+    return p > RHYTHM_P_MAX ? RHYTHM_P_MAX : p;
+}
+
+static struct side
+make_side(const struct work *w, size_t from, size_t to)
+{
+    struct side s = { from, to, false };
+    size_t there = 0;
+
+    for (size_t i = 0; i < WEEK && from < to; i++)
+        there += (size_t)w->there[to * WEEK + i] - w->there[from * WEEK + i];
+    s.known = there >= (size_t)RHYTHM_WEEKS_MIN * WEEK;
+    return s;
+}
+
+/* Do the few hours [FROM, TO] of a side have the rhythm of the other? */
+static bool
+agrees(const struct work *w, struct side other, size_t from, size_t to)
+{
+    double expected = 0, active = 0;
+
+    if (from > to || to - from >= (size_t)(RHYTHM_WEEKS_MIN + 2) * WEEK)
+        return false;
+    for (size_t h = from; h <= to; h++) {
+        expected += chance(w, other, h);
+        active += is_active(w, h);
+    }
+    return expected >= RHYTHM_PROOF && active >= expected / 2;
+}
+
+/* Both sides of silence S; false: too little is known. */
+static bool
+sides(const struct work *w, const struct silence *s, struct side v[2])
+{
+    size_t first = s->from / WEEK, after = s->to / WEEK + 1;
+    size_t end = after + RHYTHM_WEEKS < w->weeks ? after + RHYTHM_WEEKS
+                                                 : w->weeks;
+    bool open = s->to >= w->last;
+
+    v[0] = make_side(w, first > RHYTHM_WEEKS ? first - RHYTHM_WEEKS : 0, first);
+    if (open) {
+        v[1] = v[0];
+        return v[0].known;
+    }
+    v[1] = make_side(w, after < end ? after : end, end);
+    if (v[0].known == v[1].known)
+        return v[0].known;
+    if (v[1].known) {
+        v[0] = v[1];
+        return agrees(w, v[1], w->first, s->from - 1);
+    }
+    v[1] = v[0];
+    return agrees(w, v[0], s->to + 1, w->last);
+}
+
+static double
+smaller(const struct work *w, const struct side v[2], size_t h)
+{
+    double a = chance(w, v[0], h), b = chance(w, v[1], h);
+
+    return a < b ? a : b;
+}
+
+/* Judge S; adds to *EXPECTED the lines that should have ended it. */
+static void
+judge(const struct work *w, struct silence *s, double *expected)
+{
+    struct side v[2];
+    double e = 0;
+
+    s->low = s->high = 0;
+    s->gap = s->usual = false;
+    if (!sides(w, s, v))
+        return;
+    for (size_t h = s->from; h <= s->to; h++) {
+        double a = chance(w, v[0], h), b = chance(w, v[1], h);
+        double lo = a < b ? a : b, hi = a < b ? b : a;
+
+        if (hi <= 0)
+            continue;
+        e += h > s->from ? lo : 0;
+        s->low -= lo > 0 ? log1p(-w->r * lo) : 0;
+        s->high -= log1p(-w->r * hi);
+    }
+    if (s->to + 1 < w->hours)
+        e += smaller(w, v, s->to + 1);
+    s->gap = s->low >= w->bound;
+    s->usual = s->high < w->bound && s->to < w->last;
+    if (!s->gap && s->to < w->last)
+        *expected += e;
+}
+
+/* One round over all silences: true when the gaps are others than before. */
+static bool
+judge_all(struct work *w)
+{
+    double expected = 0, ended = 0;
+    bool changed = false;
+
+    for (size_t i = 0; i < w->n; i++) {
+        struct silence *s = &w->v[i];
+        bool was = s->gap;
+
+        judge(w, s, &expected);
+        changed |= was != s->gap;
+        ended += !s->gap && s->to < w->last;
+    }
+    w->r = (ended + 1) / (expected + 1);
+    w->r = w->r > 1 ? 1 : w->r;
+    return changed;
+}
+
+/* All silences between first and end. */
+static bool
+list(struct work *w)
+{
+    size_t n = 0;
+
+    for (int pass = 0; pass < 2; pass++) {
+        if (pass) {
+            w->v = calloc(n + 1, sizeof(*w->v));
+            if (!w->v)
+                return false;
+        }
+        n = 0;
+        for (size_t h = w->first; h <= w->end; h++) {
+            if (is_active(w, h))
+                continue;
+            if (pass && (h == w->first || is_active(w, h - 1)))
+                w->v[n].from = h;
+            if (pass)
+                w->v[n].to = h;
+            n += h == w->end || is_active(w, h + 1);
+        }
+    }
+    w->n = n;
+    return true;
+}
+
+static bool
+bounds(struct work *w, const struct rhythm_series *s, int64_t end)
+{
+    bool any = false;
+    int64_t to = end - s->base;
+
+    if (to < 0 || s->hours == 0)
+        return false;
+    w->end = (uint64_t)to < s->hours ? (size_t)to : s->hours - 1;
+    for (size_t at = 0; at <= w->end / 8; at++) {
+        unsigned v = s->bits[at];
+
+        if (at == w->end / 8)
+            v &= (2u << (w->end % 8)) - 1;
+        if (v == 0)
+            continue;
+        if (!any)
+            w->first = at * 8 + (unsigned)__builtin_ctz(v);
+        w->last = at * 8 + 31 - (unsigned)__builtin_clz(v);
+        any = true;
+    }
+    return any;
+}
+
+static void
+set_day(struct rhythm *out, size_t day, bool is)
+{
+    uint8_t bit = (uint8_t)(1u << (day % 8));
+
+    if (is)
+        out->days[day / 8] |= bit;
+    else
+        out->days[day / 8] &= (uint8_t)~bit;
+}
+
+/* What S, no usual silence, takes from the days that it touches. */
+static void
+take_days(const struct work *w, const struct silence *s, struct rhythm *out)
+{
+    struct side v[2];
+    bool known = s->gap && sides(w, s, v);
+
+    for (size_t day = s->from / 24; day <= s->to / 24; day++) {
+        double missed = 0, all = 0;
+
+        if (s->from <= day * 24 && s->to >= day * 24 + 23) {
+            set_day(out, day, false);
+            continue;
+        }
+        for (size_t h = day * 24; known && h < day * 24 + 24; h++) {
+            double p = smaller(w, v, h);
+
+            all += p;
+            missed += h >= s->from && h <= s->to ? p : 0;
+        }
+        if (missed > all / 2)
+            set_day(out, day, false);
+    }
+}
+
+static void
+put_gap(const struct work *w, const struct silence *s, int64_t base,
+    struct rhythm *out)
+{
+    struct rhythm_gap *g = &out->v[out->n++];
+    double most = 0;
+    struct side v[2];
+    size_t from = s->from, to = s->to;
+
+    *g = (struct rhythm_gap){ .surprise = s->low };
+    if (sides(w, s, v)) {
+        for (size_t h = s->from; h <= s->to; h++) {
+            double p = smaller(w, v, h);
+
+            g->expected += p;
+            most = p > most ? p : most;
+        }
+        while (from < to && smaller(w, v, from) < most / 2)
+            from++;
+        while (from < to && smaller(w, v, to) < most / 2)
+            to--;
+    }
+    g->from = base + (int64_t)s->from;
+    g->to = base + (int64_t)s->to;
+    g->core_from = base + (int64_t)from;
+    g->core_to = base + (int64_t)to;
+}
+
+static enum nr_err
+tell(const struct work *w, int64_t base, struct nr_arena *arena,
+    struct rhythm *out)
+{
+    size_t gaps = 0;
+
+    for (size_t i = 0; i < w->n; i++)
+        gaps += w->v[i].gap;
+    out->v = nr_new(arena, struct rhythm_gap, gaps + 1);
+    if (!out->v)
+        return NR_ENOMEM;
+    out->burst = w->r;
+    for (size_t h = w->first; h <= w->last; h++)
+        out->active += is_active(w, h);
+    for (size_t day = w->first / 24; day <= w->last / 24; day++)
+        set_day(out, day, true);
+    for (size_t i = 0; i < w->n; i++) {
+        const struct silence *s = &w->v[i];
+
+        if (!s->usual)
+            take_days(w, s, out);
+        if (!s->gap)
+            continue;
+        put_gap(w, s, base, out);
+        out->stopped |= s->to > w->last;
+    }
+    return NR_OK;
+}
+
+enum nr_err
+rhythm_find(const struct rhythm_series *s, int64_t end, struct nr_arena *arena,
+    struct rhythm *out)
+{
+    struct work w = { .bits = s->bits,
+        .hours = s->hours,
+        .weeks = s->hours / WEEK,
+        .r = 1 };
+    enum nr_err err = NR_OK;
+    size_t n;
+
+    *out = (struct rhythm){ .first = 1, .last = 0, .burst = 1 };
+    out->days = nr_new(arena, uint8_t, s->hours / 24 / 8 + 1);
+    if (!out->days)
+        return NR_ENOMEM;
+    if (!bounds(&w, s, end))
+        return NR_OK;
+    out->first = s->base + (int64_t)w.first;
+    out->last = s->base + (int64_t)w.last;
+    n = w.last - w.first + 1;
+    w.bound = log((double)(n > WEEK ? n : WEEK) / RHYTHM_ALPHA);
+    w.active = calloc((w.weeks + 1) * WEEK, sizeof(*w.active));
+    w.there = calloc((w.weeks + 1) * WEEK, sizeof(*w.there));
+    if (!w.active || !w.there || !list(&w))
+        err = NR_ENOMEM;
+    for (int i = 0; !err && i < RHYTHM_ROUNDS; i++) {
+        count(&w);
+        if (!judge_all(&w) && i > 0)
+            break;
+    }
+    if (!err)
+        err = tell(&w, s->base, arena, out);
+    free(w.active);
+    free(w.there);
+    free(w.v);
+    return err;
+}
