@@ -405,6 +405,18 @@ def test_no_urls_in_clickhouse_is_refused(one):
     assert "--no-urls is for a directory" in r.stderr
 
 
+def test_agree_hunt(tmp_path):
+    """The long comparison, small: bench/agree-hunt."""
+    script = pathlib.Path(__file__).parent.parent / "bench/agree-hunt"
+    r = subprocess.run([script], capture_output=True, text=True,
+                       env=dict(os.environ, SEEDS="21", SIZE="1M",
+                                PLANTED="120", BATCHES="4", DIR=str(tmp_path),
+                                BUILD=str(BUILD)))
+    assert r.returncode == 0, r.stdout + r.stderr
+    assert re.match(r"[1-9]\d\d answers, 0 differences",
+                    r.stdout.splitlines()[-1])
+
+
 def test_stats(one, one_home):
     r = run(NOROSHI, "hunt", "--home", one_home, "-i", one.ioc, "--stats",
             status=1)
