@@ -81,8 +81,8 @@ struct rhythm {
 };
 
 /*
- * END: the hour in which the archive ends (its youngest line); hours of the
- * series behind it do not count. Takes time linear in the hours and 10 octets
+ * END: the hour in which the archive ends (its youngest line), within the
+ * series; hours behind it do not count. Takes time linear in the hours and 10 octets
  * for each, given back. NR_ENOMEM.
  */
 enum nr_err rhythm_find(const struct rhythm_series *s, int64_t end,

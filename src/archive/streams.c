@@ -272,8 +272,12 @@ by_name(const void *a, const void *b)
 static bool
 find_stream(struct store_streams *x, struct stream *s)
 {
-    struct rhythm_series series = { s->bits, s->base, s->hours };
+    struct rhythm_series series;
 
+    /* what is silent at the end is silent to the archive's end */
+    if (s->hours && x->end >= s->base && !grow(s, s->base, x->end))
+        return false;
+    series = (struct rhythm_series){ s->bits, s->base, s->hours };
     if (rhythm_find(&series, x->end, &x->found, &s->rhythm))
         return false;
     s->gaps = nr_new(&x->found, struct nr_gap, s->rhythm.n + 1);

@@ -1,0 +1,264 @@
+#include "archive/coverage.h"
+
+#include "archive/store.h"
+#include "archive/stream.h"
+#include "base/test.h"
+#include "observable/observable.h"
+#include "watchlist/watchlist.h"
+
+#include <stdlib.h>
+
+#define NOW INT64_C(1515110400) /* 2018-01-05 */
+
+static int64_t
+day(int64_t y, unsigned m, unsigned d)
+{
+    return nr_days_from_civil(y, m, d);
+}
+
+static void
+lines(struct nr_archive *a, unsigned source, uint32_t kinds, const char *path,
+    int64_t from, int64_t to)
+{
+    for (int64_t h = from * 24; h < (to + 1) * 24; h++)
+        assert_int_equal(nr_archive_mark_hour(a, source, kinds, nr_str_of(path),
+                             h),
+            NR_OK);
+}
+
+static struct nr_indicator
+indicator(enum nr_kind kind, const char *key, int64_t from, int64_t to)
+{
+    return (struct nr_indicator){ .kind = kind,
+        .key = nr_bytes_of(nr_str_of(key)),
+        .valid_from_s = NR_TIME_NONE,
+        .valid_until_s = NR_TIME_NONE,
+        .first_seen_s = from * NR_S_PER_DAY,
+        .last_seen_s = to * NR_S_PER_DAY };
+}
+
+static const char *
+say(const struct nr_archive *a, const struct nr_answer *v, size_t n,
+    enum nr_lang lang, struct nr_buf *b)
+{
+    nr_buf_reset(b);
+    nr_coverage_sentence(a, v, n, NULL, lang, b);
+    return nr_buf_cstr(b);
+}
+
+/* The worked example of the domain handbook, section 7, to the letter. */
+static void
+test_example(void **state)
+{
+    struct nr_archive *a = nr_archive_blank();
+    struct nr_indicator x1 = indicator(NR_KIND_DOMAIN, "a.example",
+        day(2016, 11, 3), day(2016, 12, 15));
+    struct nr_indicator x2 = indicator(NR_KIND_DOMAIN, "b.example",
+        day(2017, 5, 15), day(2017, 6, 20));
+    const struct nr_indicator *ask[] = { &x1, &x2 };
+    struct nr_answer v[2] = { { 0 } };
+    double weights[] = { 3, 1 };
+    struct nr_arena arena;
+    struct nr_diag d = { 0 };
+    struct nr_buf b;
+
+    (void)state;
+    assert_non_null(a);
+    nr_arena_init(&arena, 1 << 20);
+    nr_buf_init(&b, 10000);
+    lines(a, NR_SOURCE_NAMED, NR_LOG_DNS, "named.log", day(2016, 12, 1),
+        day(2017, 2, 20));
+    lines(a, NR_SOURCE_SQUID, NR_LOG_PROXY, "squid.log", day(2017, 6, 1),
+        day(2017, 8, 31));
+    assert_int_equal(nr_archive_judge(a, ask, 2, NOW, &arena, v, &d), NR_OK);
+    assert_true(
+        v[0].coverage > 45 / 103.0 - 1e-9 && v[0].coverage < 45 / 103.0 + 1e-9);
+    assert_true(
+        v[1].coverage > 50 / 97.0 - 1e-9 && v[1].coverage < 50 / 97.0 + 1e-9);
+    assert_string_equal(say(a, v, 2, NR_LANG_JA, &b),
+        "2016-10-04〜2017-07-20 のうち 48% の期間のログを検査し、痕跡は"
+        "ありませんでした。2016-11-30 以前の DNS、2017-05-31 以前の"
+        "プロキシは残っていません");
+    assert_string_equal(say(a, v, 2, NR_LANG_EN, &b),
+        "Logs of 48% of the time from 2016-10-04 to 2017-07-20 were searched "
+        "and no trace was found. DNS logs up to 2016-11-30 and proxy logs up "
+        "to 2017-05-31 are not there");
+    nr_buf_reset(&b);
+    nr_coverage_sentence(a, v, 2, weights, NR_LANG_JA, &b);
+    assert_non_null(strstr(nr_buf_cstr(&b), " 46% ")); /* (3 x1 + x2) / 4 */
+    nr_buf_fini(&b);
+    nr_arena_fini(&arena);
+    nr_archive_close(a);
+}
+
+static void
+test_sentences(void **state)
+{
+    static const struct {
+        enum nr_answer_kind answer[2];
+        double coverage;
+        const char *ja, *en;
+    } cases[] = {
+        { { NR_ANSWER_SEEN, NR_ANSWER_NOT_SEEN }, 1.0,
+            "2017-01-01〜2017-01-31 のうち 100% の期間のログを検査し、2 件中 1 "
+            "件の指標の痕跡がありました",
+            "Logs of 100% of the time from 2017-01-01 to 2017-01-31 were "
+            "searched: traces of 1 of 2 indicators were found" },
+        { { NR_ANSWER_NOT_SEEN, NR_ANSWER_NOT_SEEN }, 0.9999,
+            "2017-01-01〜2017-01-31 のうち 99% の期間のログを検査し、痕跡は"
+            "ありませんでした",
+            "Logs of 99% of the time from 2017-01-01 to 2017-01-31 were "
+            "searched and no trace was found" },
+        { { NR_ANSWER_DENIED, NR_ANSWER_CANNOT_SAY }, 0.5,
+            "2017-01-01〜2017-01-31 のうち 50% の期間のログを検査し、痕跡は"
+            "ありませんでした（1 件の指標は遮断された通信だけにあります）。1 "
+            "件の指標については確認できません",
+            "Logs of 50% of the time from 2017-01-01 to 2017-01-31 were "
+            "searched and no trace was found (1 indicators only in traffic "
+            "that was denied). Of 1 indicators it cannot be said" },
+        { { NR_ANSWER_CANNOT_SAY, NR_ANSWER_CANNOT_SAY }, 0.004,
+            "2017-01-01〜2017-01-31 のうち 1% 未満 の期間のログしか検査できず、"
+            "痕跡の有無は確認できません",
+            "Only logs of less than 1% of the time from 2017-01-01 to "
+            "2017-01-31 could be searched: whether there are traces cannot be "
+            "said" },
+    };
+    struct nr_buf b;
+
+    (void)state;
+    nr_buf_init(&b, 10000);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct nr_answer v[2] = { { 0 } };
+
+        for (size_t j = 0; j < 2; j++) {
+            v[j].answer = cases[i].answer[j];
+            v[j].coverage = cases[i].coverage;
+            v[j].window = (struct nr_days){ day(2017, 1, 1), day(2017, 1, 31) };
+        }
+        assert_string_equal(say(NULL, v, 2, NR_LANG_JA, &b), cases[i].ja);
+        assert_string_equal(say(NULL, v, 2, NR_LANG_EN, &b), cases[i].en);
+        assert_null(strstr(nr_buf_cstr(&b), "侵害なし"));
+    }
+    assert_string_equal(say(NULL, NULL, 0, NR_LANG_JA, &b),
+        "調べる指標がありません");
+    nr_buf_fini(&b);
+}
+
+/* A stretch taken out of the middle is named, and lowers the coverage. */
+static void
+test_gap(void **state)
+{
+    struct nr_archive *a = nr_archive_blank();
+    struct nr_indicator x = indicator(NR_KIND_DOMAIN, "a.example",
+        day(2017, 5, 1), day(2017, 5, 31));
+    const struct nr_indicator *ask = &x;
+    struct nr_answer v = { 0 };
+    struct nr_stream s;
+    struct nr_arena arena;
+    struct nr_diag d = { 0 };
+    struct nr_buf b;
+
+    (void)state;
+    assert_non_null(a);
+    nr_arena_init(&arena, 1 << 20);
+    nr_buf_init(&b, 10000);
+    lines(a, NR_SOURCE_NAMED, NR_LOG_DNS, "named-2017-01.log", day(2017, 1, 1),
+        day(2017, 5, 9));
+    lines(a, NR_SOURCE_NAMED, NR_LOG_DNS, "named-2017-05.log.gz",
+        day(2017, 5, 13), day(2017, 10, 31));
+    lines(a, NR_SOURCE_SQUID, NR_LOG_PROXY, "squid.log", day(2016, 1, 1),
+        day(2017, 2, 28));
+    lines(a, NR_SOURCE_MAIL, NR_LOG_MAIL, "maillog", day(2017, 1, 1),
+        day(2017, 10, 31));
+    assert_int_equal(nr_archive_judge(a, &ask, 1, NOW, &arena, &v, &d), NR_OK);
+    assert_int_equal(v.n_gaps, 1);
+    assert_int_equal(v.gaps[0].from, day(2017, 5, 10));
+    assert_int_equal(v.gaps[0].to, day(2017, 5, 12));
+    assert_int_equal(v.notes, NR_NOTE_GAP | NR_NOTE_STOPPED);
+    assert_string_equal(say(a, &v, 1, NR_LANG_JA, &b),
+        "2017-04-01〜2017-06-30 のうち 97% の期間のログを検査し、痕跡は"
+        "ありませんでした。2017-05-10〜2017-05-12 の DNS は残っていません");
+    assert_int_equal(nr_coverage_find(a, NOW, &d), NR_OK);
+    assert_int_equal(nr_coverage_streams(a), 3);
+    s = nr_coverage_stream(a, 0); /* proxy: the lowest bit */
+    assert_int_equal(s.flags, NR_STREAM_STOPPED);
+    assert_int_equal(s.last_s, day(2017, 3, 1) * NR_S_PER_DAY);
+    assert_string_equal(s.name, "squid");
+    s = nr_coverage_stream(a, 1);
+    assert_string_equal(s.name, "named");
+    assert_int_equal(s.flags, 0);
+    assert_int_equal(s.n_gaps, 1);
+    assert_int_equal(s.gaps[0].from_s, day(2017, 5, 10) * NR_S_PER_DAY);
+    assert_int_equal(s.gaps[0].to_s, day(2017, 5, 13) * NR_S_PER_DAY);
+    assert_int_equal(nr_coverage_stream_day(a, 1, day(2017, 5, 11)),
+        NR_DAY_GAP);
+    assert_int_equal(nr_coverage_kind_day(a, 1, day(2017, 5, 11)), NR_DAY_GAP);
+    assert_int_equal(nr_coverage_kind_day(a, 1, day(2017, 5, 14)),
+        NR_DAY_LINES);
+    assert_int_equal(nr_coverage_kind_day(a, 1, day(2016, 12, 31)),
+        NR_DAY_NONE);
+    assert_int_equal(nr_coverage_kind_day(a, 0, day(2017, 9, 1)), NR_DAY_GAP);
+    /* what is added later is judged anew */
+    lines(a, NR_SOURCE_NAMED, NR_LOG_DNS, "named-2017-05.log", day(2017, 5, 10),
+        day(2017, 5, 12));
+    assert_int_equal(nr_archive_judge(a, &ask, 1, NOW, &arena, &v, &d), NR_OK);
+    assert_int_equal(v.n_gaps, 0);
+    nr_buf_fini(&b);
+    nr_arena_fini(&arena);
+    nr_archive_close(a);
+}
+
+static void
+test_names(void **state)
+{
+    static const struct {
+        const char *path, *name;
+    } cases[] = {
+        { "access.log", "access" },
+        { "/var/log/squid/access.log.3.gz", "squid/access" },
+        { "logs/named/named-2016-05.log", "named/named" },
+        { "messages-20170101", "messages" },
+        { "maillog.2016", "maillog" },
+        { "eve-2016-05-01T00.json.zst", "eve" },
+        { "2016-05/proxy.log", "proxy" },
+        { "/backup/2016/05/fw-01.log", "fw-01" },
+        { "syslog.1", "syslog" },
+        { "10.0.0.1", "10.0.0.1" },
+        { "10.0.0.1.log", "10.0.0.1" },
+        { "2016-05-01.log", "2016-05-01.log" },
+        { "-", "-" },
+        { "", "" },
+        { "/", "" },
+        { "remote/web1/messages", "web1/messages" },
+    };
+
+    char out[SEG_NAME_MAX + 1];
+    char longest[600];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        (void)stream_name(nr_str_of(cases[i].path), out);
+        CHECK_CASE(cases[i].path, strcmp(out, cases[i].name) == 0);
+    }
+    memset(longest, 'x', sizeof(longest));
+    assert_int_equal(stream_name((struct nr_str){ longest, sizeof(longest) },
+                         out),
+        SEG_NAME_MAX);
+    longest[299] = '/';
+    assert_int_equal(stream_name((struct nr_str){ longest, sizeof(longest) },
+                         out),
+        SEG_NAME_MAX);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        NR_TEST(test_example),
+        NR_TEST(test_sentences),
+        NR_TEST(test_gap),
+        NR_TEST(test_names),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
