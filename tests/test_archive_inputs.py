@@ -154,6 +154,17 @@ def capture():
         packet(t + 2, 6, 40002, 443, record[40:], seq=45)])
 
 
+def frames_to(address):
+    """Octets of the frames of capture() to ADDRESS."""
+    text, at = capture(), 24
+    while at < len(text):
+        n, = struct.unpack_from("<I", text, at + 8)
+        frame = text[at + 16:at + 16 + n]
+        if frame[30:34] == socket.inet_aton(address):
+            yield n
+        at += 16 + n
+
+
 WANT = {"evil.example.net": ("2", "2017-06-03"),
         "198.51.100.77": ("1", "2017-06-03"),
         "203.0.113.9": ("4", "2017-06-03"),  # two flows, http, tls
@@ -170,6 +181,19 @@ def test_capture_is_lines(tmp_path):
              if not n.startswith("http")]
     asked.append(("url", "http://www.example.com/gate.php?id=1"))
     assert hunt(home, tmp_path, *asked) == WANT
+    # What went out is what the flows say, whoever asks: address or range.
+    (tmp_path / "ioc.tsv").write_text("ipv4\t203.0.113.9\n"
+                                      "cidr\t203.0.113.0/24\n")
+    said = [line.split("\t") for line in
+            run(NOROSHI, "hunt", "--home", home, "-i", tmp_path / "ioc.tsv",
+                "--detail", status=1).stdout.splitlines()]
+    sent = sum(n - 14 for n in frames_to("203.0.113.9"))
+    for kind, value in ("ipv4", "203.0.113.9"), ("cidr", "203.0.113.0/24"):
+        assert ["host", kind, value, "10.0.0.5", "client", "4", "0",
+                "1496480401", "1496480402"] in said
+        assert ["octets", kind, value, "2017-06-03", "eve", str(sent),
+                "2"] in said
+        assert ["octets-total", kind, value, str(sent)] in said
     (tmp_path / "b.tar.xz").write_bytes(tar_of("w:xz", [("b", capture())]))
     got, _ = add(home, pcap, tmp_path / "b.tar.xz")
     assert (got["lines"], got["known"]) == ("0", "2")
