@@ -1,5 +1,6 @@
 /* noroshi archive: add, ls, stat; the rest is in archive_keep.c and
- * archive_repair.c. */
+ * archive_repair.c, coverage in archive_coverage.c. */
+#include "archive_coverage.h"
 #include "archive_far.h"
 #include "archive_keep.h"
 
@@ -280,12 +281,37 @@ look(struct wanted *w, int (*show)(struct wanted *, const struct nr_archive *))
     return w->failed > 0 ? CLI_INCOMPLETE : status;
 }
 
+static int
+coverage(struct wanted *w, const struct archive_coverage *c)
+{
+    struct nr_archive *a = NULL;
+    struct nr_clickhouse *ch = NULL;
+    struct nr_diag d = { 0 };
+    enum nr_err err;
+    int status;
+
+    if (w->dir && nr_clickhouse_is(w->dir)) {
+        err = nr_clickhouse_open(w->dir, false, &ch, &d);
+        if (!err)
+            err = nr_clickhouse_presence(ch, &a, &d);
+        nr_clickhouse_close(ch);
+    } else {
+        err = open_archive(w, NR_ARCHIVE_READ, &a, &d);
+    }
+    if (err)
+        return cli_fail(w->cli, &d);
+    status = archive_coverage(c, a);
+    nr_archive_close(a);
+    return w->failed > 0 ? CLI_INCOMPLETE : status;
+}
+
 int
 cmd_archive(struct cli *cli, int argc, char **argv)
 {
     static const char usage[] =
         "add [-r] [--tz +HHMM] [--memory N] [--growing] [--no-urls] FILE... | "
         "ls | stat | "
+        "coverage [--from DAY] [--to DAY] [--kind KIND] [--json] [--ascii] | "
         "verify | repair SEG... | --all [--discard] | prune --before DAY | "
         "--keep-days N | --keep-size OCTETS | "
         "--keep-kind KIND=DAYS... [-i LIST...] [--dry-run | --yes] | "
@@ -293,6 +319,9 @@ cmd_archive(struct cli *cli, int argc, char **argv)
         "[--home DIR | --archive DIR]";
     struct wanted w = { .cli = cli };
     struct archive_keep k = { .cli = cli, .before_s = NR_TIME_NONE };
+    struct archive_coverage c = { .cli = cli,
+        .from_s = NR_TIME_NONE,
+        .to_s = NR_TIME_NONE };
     const struct cli_option table[] = {
         { "home", 0, CLI_TEXT, &cli->home },
         { "archive", 0, CLI_TEXT, &w.dir },
@@ -311,6 +340,11 @@ cmd_archive(struct cli *cli, int argc, char **argv)
         { "all", 0, CLI_FLAG, &k.all },
         { "discard", 0, CLI_FLAG, &k.discard },
         { "reason", 0, CLI_TEXT, &k.reason },
+        { "from", 0, CLI_TIME, &c.from_s },
+        { "to", 0, CLI_TIME, &c.to_s },
+        { "kind", 0, CLI_TEXT, &c.kind },
+        { "json", 0, CLI_FLAG, &c.json },
+        { "ascii", 0, CLI_FLAG, &c.ascii },
         { NULL, 0, CLI_FLAG, NULL },
     };
     int n;
@@ -318,13 +352,16 @@ cmd_archive(struct cli *cli, int argc, char **argv)
     if (!cli_parse(cli, table, usage, argc, argv, &n))
         return CLI_ERROR;
     k.dir = w.dir;
+    if (n == 1 && strcmp(argv[0], "coverage") == 0)
+        return coverage(&w, &c);
     if (w.dir && nr_clickhouse_is(w.dir) &&
         !(n > 1 && strcmp(argv[0], "add") == 0))
         return n == 1 && strcmp(argv[0], "stat") == 0
             ? archive_far_stat(cli, w.dir)
             : cli_error(cli,
-                  "archive: in ClickHouse there are add and stat; the rest is "
-                  "the server's own business");
+                  "archive: in ClickHouse there are add, stat and coverage; "
+                  "the "
+                  "rest is the server's own business");
     if (n > 1 && strcmp(argv[0], "add") == 0)
         return add(&w, n - 1, argv + 1);
     if (n == 1 && strcmp(argv[0], "ls") == 0)

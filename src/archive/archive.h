@@ -223,10 +223,6 @@ uint32_t nr_archive_needs(unsigned kind);
 struct nr_archive *nr_archive_blank(void);
 enum nr_err nr_archive_mark(struct nr_archive *a, uint32_t kinds,
     int64_t day) NR_MUST_USE;
-/* The same for the hour (since 1970) of a line of SOURCE, KINDS and file PATH:
- * with them silences are judged as in an archive (coverage.h). */
-enum nr_err nr_archive_mark_hour(struct nr_archive *a, unsigned source,
-    uint32_t kinds, struct nr_str path, int64_t hour) NR_MUST_USE;
 enum nr_err nr_archive_judge(struct nr_archive *a,
     const struct nr_indicator *const *indicators, size_t n, int64_t now_s,
     struct nr_arena *arena, struct nr_answer *v, struct nr_diag *d) NR_MUST_USE;

@@ -334,7 +334,8 @@ build_publish(struct build *b, uint64_t *size, struct nr_diag *d)
     if (!err)
         err = seg_index_end(&x, b->w);
     if (!err)
-        err = build_rhythm_put(&b->rhythm, b->w);
+        err = build_rhythm_rows(&b->rhythm,
+            seg_writer_section(b->w, SEG_SEC_RHYTHM, b->rhythm.n));
     seg_index_fini(&x);
     if (err || b->files.err)
         return nr_fail(d, NR_ENOMEM, 0,

@@ -175,9 +175,9 @@ bool build_rhythm_line(struct build_rhythm *x, const struct nr_record *r,
     int64_t time_s) NR_MUST_USE;
 /* The lines since the last call were of file NAME. */
 void build_rhythm_file(struct build_rhythm *x, struct nr_str name);
-/* The section, into W. NR_ENOMEM. */
-enum nr_err build_rhythm_put(struct build_rhythm *x,
-    struct seg_writer *w) NR_MUST_USE;
+/* The rows of all streams, appended to OUT. NR_ENOMEM. */
+enum nr_err build_rhythm_rows(struct build_rhythm *x,
+    struct nr_buf *out) NR_MUST_USE;
 void build_rhythm_fini(struct build_rhythm *x);
 
 /* build_index.c: the table of what was seen. */

@@ -320,10 +320,8 @@ put_stream(struct nr_buf *out, struct build_stream *s)
 }
 
 enum nr_err
-build_rhythm_put(struct build_rhythm *x, struct seg_writer *w)
+build_rhythm_rows(struct build_rhythm *x, struct nr_buf *out)
 {
-    struct nr_buf *out = seg_writer_section(w, SEG_SEC_RHYTHM, x->n);
-
     for (size_t i = 0; i < x->n; i++)
         put_stream(out, x->v[i]);
     return x->failed || out->err ? NR_ENOMEM : NR_OK;

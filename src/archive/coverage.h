@@ -85,6 +85,24 @@ enum nr_day_state nr_coverage_stream_day(const struct nr_archive *a, size_t i,
 enum nr_day_state nr_coverage_kind_day(const struct nr_archive *a, unsigned bit,
     int64_t day);
 
+/*
+ * For a store of lines that is not this one: what a file's lines add to the
+ * streams, as rows of section 8 of noroshi-archive(5), and an archive of such
+ * rows (nr_archive_blank). NR_ENOMEM; of rows that are none NR_EFORMAT.
+ */
+struct nr_gather; /* owned by the caller of new; nr_gather_free */
+struct nr_record; /* logline/logline.h */
+enum nr_err nr_gather_new(struct nr_gather **out) NR_MUST_USE;
+void nr_gather_free(struct nr_gather *g); /* NULL is fine */
+/* A line, in file order, with its time in seconds or NR_TIME_NONE. */
+enum nr_err nr_gather_line(struct nr_gather *g, const struct nr_record *r,
+    int64_t time_s) NR_MUST_USE;
+/* The lines since the last call were of file PATH: append its rows. */
+enum nr_err nr_gather_end(struct nr_gather *g, struct nr_str path,
+    struct nr_buf *out) NR_MUST_USE;
+enum nr_err nr_archive_mark_rows(struct nr_archive *a,
+    struct nr_bytes rows) NR_MUST_USE;
+
 /* The sentence */
 
 enum nr_lang { NR_LANG_JA, NR_LANG_EN };

@@ -16,14 +16,23 @@ day(int64_t y, unsigned m, unsigned d)
     return nr_days_from_civil(y, m, d);
 }
 
+/* A line an hour of the days FROM to TO, in file PATH. */
 static void
-lines(struct nr_archive *a, unsigned source, uint32_t kinds, const char *path,
-    int64_t from, int64_t to)
+lines(struct nr_archive *a, enum nr_source source, uint32_t kinds,
+    const char *path, int64_t from, int64_t to)
 {
+    struct nr_gather *g = NULL;
+    struct nr_record r = { .source = source, .kinds = kinds };
+    struct nr_buf rows;
+
+    nr_buf_init(&rows, 1 << 20);
+    assert_int_equal(nr_gather_new(&g), NR_OK);
     for (int64_t h = from * 24; h < (to + 1) * 24; h++)
-        assert_int_equal(nr_archive_mark_hour(a, source, kinds, nr_str_of(path),
-                             h),
-            NR_OK);
+        assert_int_equal(nr_gather_line(g, &r, h * 3600 + 7), NR_OK);
+    assert_int_equal(nr_gather_end(g, nr_str_of(path), &rows), NR_OK);
+    assert_int_equal(nr_archive_mark_rows(a, nr_buf_bytes(&rows)), NR_OK);
+    nr_gather_free(g);
+    nr_buf_fini(&rows);
 }
 
 static struct nr_indicator

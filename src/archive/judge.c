@@ -1,4 +1,5 @@
 /* The archive's own rules for lines that are kept elsewhere. */
+#include "archive/coverage.h"
 #include "archive/store.h"
 #include "watchlist/watchlist.h"
 
@@ -40,7 +41,7 @@ nr_archive_judge(struct nr_archive *a,
         (1u << NR_LOG_KINDS) - 1);
     int64_t oldest = any.days ? any.range.from : nr_day_of(now_s) + 1;
     const struct nr_answer *same = NULL; /* the last one that was looked up */
-    enum nr_err err = store_rhythm(a, d);
+    enum nr_err err = nr_coverage_find(a, now_s, d);
 
     if (err)
         return err;

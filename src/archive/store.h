@@ -42,6 +42,10 @@ enum nr_err store_drop(struct nr_archive *a, size_t i,
 /* Take in the streams of segment S. NR_EDAMAGED, NR_ENOMEM. */
 enum nr_err streams_take(struct nr_archive *a, struct segment *s,
     struct nr_diag *d) NR_MUST_USE;
+/* The same for one row that is in no segment. NR_ENOMEM. */
+struct seg_stream;
+enum nr_err streams_row(struct nr_archive *a,
+    const struct seg_stream *row) NR_MUST_USE;
 /* Forget all streams and what was found of them. */
 void streams_clear(struct nr_archive *a);
 /* Find the rhythm of all streams, once. NR_ENOMEM. */

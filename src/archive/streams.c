@@ -231,23 +231,19 @@ streams_take(struct nr_archive *a, struct segment *s, struct nr_diag *d)
 }
 
 enum nr_err
-nr_archive_mark_hour(struct nr_archive *a, unsigned source, uint32_t kinds,
-    struct nr_str path, int64_t hour)
+streams_row(struct nr_archive *a, const struct seg_stream *row)
 {
     struct store_streams *x = streams_of(a);
-    char name[SEG_NAME_MAX + 1];
-    struct stream *s;
-    size_t n;
+    struct nr_cur runs = nr_cur(row->runs);
+    struct seg_run run;
+    int64_t at = 0;
 
-    if (hour < 0 || hour >= SEG_HOURS)
-        return NR_OK;
-    n = stream_name(path, name);
     forget_known(a);
-    s = x ? find(x, source, kinds, (struct nr_str){ name, n }) : NULL;
-    if (!s || !mark(s, hour, hour))
+    if (!x || !take(x, row))
         return NR_ENOMEM;
-    x->end = hour > x->end ? hour : x->end;
-    return nr_archive_mark(a, kinds, hour / 24);
+    while (seg_run_next(&runs, &at, &run))
+        x->end = run.to > x->end ? run.to : x->end;
+    return NR_OK;
 }
 
 /* Finding */

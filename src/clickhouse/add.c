@@ -1,6 +1,7 @@
 /* Log files into the tables. */
 #include "clickhouse/client.h"
 
+#include "archive/coverage.h"
 #include "base/cur.h"
 #include "base/hash.h"
 #include "input/input.h"
@@ -25,6 +26,8 @@ struct adding {
     struct mark *marks; /* owned; ascending by upto */
     size_t n_marks;
     struct nr_buf lines, seen, files;
+    struct nr_gather *gather;
+    struct nr_buf streams; /* rows of the file at hand */
     struct nr_tokens tokens;
     size_t of_line[LINE_FEW]; /* rows in seen of the line at hand */
     size_t n_of_line;
@@ -101,8 +104,8 @@ flush(struct adding *g, struct nr_diag *d)
             nr_buf_bytes(&g->lines), d);
     if (!err && g->files.n > 0)
         err = client_insert(g->c,
-            "INSERT INTO noroshi_files (file, name, upto, lines, hash, day) "
-            "FORMAT RowBinary",
+            "INSERT INTO noroshi_files (file, name, upto, lines, hash, "
+            "streams, day) FORMAT RowBinary",
             nr_buf_bytes(&g->files), d);
     nr_buf_reset(&g->seen);
     nr_buf_reset(&g->lines);
@@ -199,6 +202,9 @@ put_block(struct adding *g, struct file *f, const struct nr_block *b,
         if (!is_new)
             continue;
         g->new_lines += !(i == 0 && b->continues);
+        err = nr_gather_line(g->gather, &r, seconds(r.time_us));
+        if (err)
+            return nr_fail(d, err, 0, "clickhouse: no memory for streams");
         nr_buf_put_le(&g->lines, f->id, 8);
         nr_buf_put_le(&g->lines, f->lines, 8);
         put_string(&g->lines, nr_bytes_of(nr_str_of(f->path)));
@@ -273,6 +279,7 @@ put_mark(struct adding *g, const struct file *f)
     nr_buf_put_le(&g->files, f->to, 8);
     nr_buf_put_le(&g->files, f->lines, 8);
     nr_buf_put_le(&g->files, f->hash, 8);
+    put_string(&g->files, nr_buf_bytes(&g->streams));
     nr_buf_put_le(&g->files, 0, 2);
 }
 
@@ -334,6 +341,9 @@ add_one(struct adding *g, const char *path, struct nr_diag *d)
         return nr_fail(d, NR_ENOMEM, 0, "clickhouse: no memory");
     if (!find_known(g, &f, &why) && f.log)
         err = read_file(g, &f, &why, d);
+    nr_buf_reset(&g->streams);
+    if (nr_gather_end(g->gather, nr_str_of(path), &g->streams) && !err)
+        err = nr_fail(d, NR_ENOMEM, 0, "clickhouse: no memory for streams");
     if (!err && f.to > f.from)
         put_mark(g, &f);
     if (!err)
@@ -371,13 +381,17 @@ nr_clickhouse_add(struct nr_clickhouse *c, const char *const *paths, size_t n,
     nr_buf_init(&g.seen, SIZE_MAX / 2);
     nr_buf_init(&g.files, SIZE_MAX / 2);
     nr_tokens_init(&g.tokens, 0);
-    err = load_marks(&g, d);
+    nr_buf_init(&g.streams, (size_t)1 << 30);
+    err = nr_gather_new(&g.gather);
+    err = err ? nr_fail(d, err, 0, "clickhouse: no memory") : load_marks(&g, d);
     for (size_t i = 0; !err && i < n; i++)
         err = add_one(&g, paths[i], d);
     nr_tokens_fini(&g.tokens);
     nr_buf_fini(&g.lines);
     nr_buf_fini(&g.seen);
     nr_buf_fini(&g.files);
+    nr_buf_fini(&g.streams);
+    nr_gather_free(g.gather);
     free(g.marks);
     return err;
 }

@@ -60,4 +60,11 @@ enum nr_err nr_clickhouse_stat(struct nr_clickhouse *c,
     struct nr_archive_stat *out, struct nr_archive_presence *days,
     struct nr_diag *d) NR_MUST_USE;
 
+/*
+ * The streams of all lines as an archive of them alone: for nr_coverage_find()
+ * and what follows it. *OUT: nr_archive_close.
+ */
+enum nr_err nr_clickhouse_presence(struct nr_clickhouse *c,
+    struct nr_archive **out, struct nr_diag *d) NR_MUST_USE;
+
 #endif

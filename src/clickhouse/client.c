@@ -270,7 +270,7 @@ static const struct table tables[] = {
         "(kind, fp, file, line)" },
     { "noroshi_files",
         "file UInt64, name String, upto UInt64, lines UInt64, hash UInt64, "
-        "day Date",
+        "streams String, day Date",
         "(file, upto)" },
 };
 

@@ -1,6 +1,7 @@
 /* Hunts and figures: one query each. */
 #include "clickhouse/client.h"
 
+#include "archive/coverage.h"
 #include "base/cur.h"
 #include "logline/logline.h"
 #include "observable/observable.h"
@@ -245,26 +246,30 @@ lines(struct nr_clickhouse *c, struct batch *b, const struct nr_hunt_options *o,
     return err;
 }
 
-/* Which kinds of log have lines on which days. */
-static enum nr_err
-presence(struct nr_clickhouse *c, struct nr_archive **out, struct nr_diag *d)
+enum nr_err
+nr_clickhouse_presence(struct nr_clickhouse *c, struct nr_archive **out,
+    struct nr_diag *d)
 {
     struct nr_archive *a = nr_archive_blank();
     struct nr_cur cur;
     enum nr_err err = client_query(c,
-        "SELECT DISTINCT kinds, d FROM noroshi_lines WHERE time != " NO_TIME
-        " FORMAT RowBinary",
+        "SELECT DISTINCT file, upto, streams FROM noroshi_files FORMAT "
+        "RowBinary",
         NULL, 0, d);
 
     if (!a)
-        err = nr_fail(d, NR_ENOMEM, 0, "hunt: no memory");
+        err = nr_fail(d, NR_ENOMEM, 0, "clickhouse: no memory for streams");
     for (cur = nr_cur(nr_buf_bytes(&c->reply));
          !err && nr_cur_left(&cur) > 0;) {
-        uint32_t kinds = nr_cur_le16(&cur);
-        int32_t day = (int32_t)nr_cur_le32(&cur);
+        struct nr_bytes rows;
 
-        if (nr_archive_mark(a, kinds, day))
-            err = nr_fail(d, NR_ENOMEM, 0, "hunt: no memory");
+        (void)nr_cur_take(&cur, 16);
+        rows = get_string(&cur);
+        err = cur.err ? cur.err : nr_archive_mark_rows(a, rows);
+        if (err)
+            (void)nr_fail(d, err, 0,
+                err == NR_ENOMEM ? "clickhouse: no memory for streams"
+                                 : "clickhouse: an answer of another form");
     }
     if (err)
         nr_archive_close(a);
@@ -293,7 +298,7 @@ nr_clickhouse_hunt(struct nr_clickhouse *c,
     if (!err)
         err = sums(c, &b, v, n, d);
     if (!err)
-        err = presence(c, &days, d);
+        err = nr_clickhouse_presence(c, &days, d);
     if (!err)
         err = nr_archive_judge(days, indicators, n, o->now_s, arena, v, d);
     if (!err && o->line)
@@ -337,7 +342,7 @@ nr_clickhouse_stat(struct nr_clickhouse *c, struct nr_archive_stat *out,
     if (cur.err)
         return nr_fail(d, NR_EFORMAT, 0,
             "clickhouse: an answer of another form");
-    err = presence(c, &a, d);
+    err = nr_clickhouse_presence(c, &a, d);
     for (unsigned k = 0; !err && k < NR_LOG_KINDS; k++)
         days[k] = nr_archive_present(a, 1u << k);
     nr_archive_close(a);
