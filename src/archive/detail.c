@@ -220,6 +220,8 @@ said_of(struct nr_detail *t, const struct nr_archive_line *l)
         s.host = e.machine;
         s.role = NR_HOST_MACHINE;
     } else if (is_it(i, e.from)) {
+        if (l->source == NR_SOURCE_SQUID)
+            return s; /* what a proxy fetched for it is not of ours */
         s.host = e.to.n > 0 ? e.to : e.machine;
         s.role = NR_HOST_SERVER;
         s.out = e.got;

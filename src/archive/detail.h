@@ -7,7 +7,7 @@
  * itself began (server); of a machine's own log the machine. Octets out go
  * from that end to the indicator, in a line that says the indicator is the
  * other end and that was not denied: what a client sent, or, where the
- * indicator was the client, what it got.
+ * indicator was the client, what it got (but not of a proxy's own fetching).
  *
  * One thread at a time.
  */

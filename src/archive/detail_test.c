@@ -201,6 +201,9 @@ test_roles(void **state)
         "80 \"http://evil.example/\" \"-\"");
     line(&s, NAME, NR_SOURCE_DNSMASQ, 1, false,
         "Dec  2 13:06:54 gw dnsmasq[8]: reply evil.example is 78.100.90.2");
+    line(&s, IP, NR_SOURCE_SQUID, 1, false,
+        "1483179488.223    351 134.24.70.74 TCP_MISS/200 31689 GET "
+        "http://www.example.com/ - HIER_DIRECT/156.182.53.186 text/html");
     line(&s, IP, NR_SOURCE_TEXT, 1, false, "134.24.70.74 by itself");
     assert_int_equal(nr_detail_end(s.t, NULL), NR_OK);
 
