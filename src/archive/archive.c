@@ -72,18 +72,15 @@ take_days(struct nr_archive *a, struct segment *s, struct nr_diag *d)
     return NR_OK;
 }
 
-enum nr_err
-store_take(struct nr_archive *a, const char *name, struct nr_diag *d)
+static enum nr_err
+take_segment(struct nr_archive *a, const char *name, struct nr_diag *d)
 {
     struct segment *s = NULL, **v;
     enum nr_err err = segment_open(a->dir, name, &s, d);
 
     if (err)
         return err;
-    err = take_days(a, s, d);
-    if (!err)
-        err = streams_take(a, s, d);
-    if (!err && a->n == a->cap) {
+    if (a->n == a->cap) {
         size_t cap = a->cap ? a->cap * 2 : 16;
 
         v = realloc(a->v, cap * sizeof(*v));
@@ -94,12 +91,82 @@ store_take(struct nr_archive *a, const char *name, struct nr_diag *d)
             err = nr_fail(d, NR_ENOMEM, 0, "archive: no memory");
         }
     }
-    if (err) {
+    if (err)
         segment_close(s);
+    else
+        a->v[a->n++] = s;
+    return err;
+}
+
+enum nr_err
+store_take(struct nr_archive *a, const char *name, struct nr_diag *d)
+{
+    enum nr_err err = take_segment(a, name, d);
+
+    if (err)
         return err;
+    err = take_days(a, a->v[a->n - 1], d);
+    if (!err)
+        err = streams_take(a, a->v[a->n - 1], d);
+    if (err)
+        segment_close(a->v[--a->n]);
+    return err;
+}
+
+/* A file that is no sound segment. */
+struct broken {
+    uint64_t seq;
+    struct nr_diag why;
+};
+
+/* Say those of V[0..n) whose content no other segment has. */
+static enum nr_err
+say_broken(struct nr_archive *a, struct nr_arena *arena, const struct broken *v,
+    size_t n, struct nr_diag *d)
+{
+    uint64_t *seq = nr_new(arena, uint64_t, n + 1);
+    size_t left = n;
+    enum nr_err err;
+
+    if (!seq)
+        return nr_fail(d, NR_ENOMEM, 0, "archive: no memory");
+    for (size_t i = 0; i < n; i++)
+        seq[i] = v[i].seq;
+    err = store_hide(a, seq, &left, d);
+    for (size_t i = 0, k = 0; !err && i < n && k < left; i++)
+        if (v[i].seq == seq[k]) {
+            store_say(a, &v[i].why);
+            k++;
+        }
+    return err;
+}
+
+/* Days and streams of what is asked. */
+static enum nr_err
+take_presence(struct nr_archive *a, struct nr_diag *d)
+{
+    enum nr_err err = NR_OK;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < a->n; i++) {
+        struct nr_diag why = { 0 };
+
+        if (!err)
+            err = take_days(a, a->v[i], &why);
+        if (!err)
+            err = streams_take(a, a->v[i], &why);
+        if (err == NR_EDAMAGED) {
+            store_say(a, &why);
+            segment_close(a->v[i]);
+            err = NR_OK;
+            continue;
+        }
+        if (err && why.err && d)
+            *d = why;
+        a->v[kept++] = a->v[i];
     }
-    a->v[a->n++] = s;
-    return NR_OK;
+    a->n = kept;
+    return err;
 }
 
 /* Every segment of the directory; a damaged one is said and left out. One
@@ -108,11 +175,16 @@ static enum nr_err
 take_all(struct nr_archive *a, struct nr_diag *d)
 {
     struct nr_arena arena;
-    struct nr_names names;
+    struct nr_names names = { 0 };
+    struct broken *broken;
+    size_t n = 0;
     enum nr_err err;
 
     nr_arena_init(&arena, LIST_MEMORY);
     err = nr_dir_list(&arena, a->dir, FILES_MAX, &names, d);
+    broken = err ? NULL : nr_new(&arena, struct broken, names.n + 1);
+    if (!err && !broken)
+        err = nr_fail(d, NR_ENOMEM, 0, "archive: no memory");
     for (size_t i = 0; !err && i < names.n; i++) {
         struct nr_diag why = { 0 };
         uint64_t seq;
@@ -129,10 +201,10 @@ take_all(struct nr_archive *a, struct nr_diag *d)
             continue;
         if (seq >= a->next_seq)
             a->next_seq = seq + 1;
-        err = store_take(a, names.v[i], &why);
+        err = take_segment(a, names.v[i], &why);
         if (err == NR_EDAMAGED || err == NR_EFORMAT) {
             why.err = NR_EDAMAGED;
-            store_say(a, &why);
+            broken[n++] = (struct broken){ seq, why };
             err = NR_OK;
         } else if (err == NR_ENOTFOUND) {
             err = NR_OK;
@@ -140,8 +212,10 @@ take_all(struct nr_archive *a, struct nr_diag *d)
             *d = why;
         }
     }
+    if (!err)
+        err = say_broken(a, &arena, broken, n, d);
     nr_arena_fini(&arena);
-    return err;
+    return err ? err : take_presence(a, d);
 }
 
 enum nr_err
@@ -199,6 +273,7 @@ nr_archive_close(struct nr_archive *a)
     streams_clear(a);
     if (a->lock >= 0)
         close(a->lock);
+    free(a->hidden);
     free(a->v);
     free(a);
 }
@@ -251,6 +326,8 @@ nr_archive_segment(const struct nr_archive *a, size_t i)
 
     return (struct nr_segment_info){
         .name = segment_name(a->v[i]),
+        .seq = x->seq,
+        .sum = segment_sum(a->v[i]),
         .lines = x->lines,
         .text = x->text,
         .stored = segment_size(a->v[i]),

@@ -176,6 +176,18 @@ struct nr_archive_line {
     struct nr_bytes text; /* borrowed for the call, without its LF */
 };
 
+/* What one segment shows of one indicator: the answers of a hunt are the sums
+ * of these. */
+struct nr_archive_found {
+    uint64_t seq;     /* of the segment */
+    size_t indicator; /* index of the indicator asked for */
+    uint64_t lines, denied;
+    int64_t first_s, last_s;
+    uint32_t sources;
+    const int32_t *days; /* ascending, distinct; borrowed for the call */
+    size_t n_days;
+};
+
 /* Matching lines of one hunt that can be put in order: 32 octets each. */
 #define NR_HUNT_LINES_MAX ((size_t)10 * 1000 * 1000)
 
@@ -188,6 +200,13 @@ struct nr_hunt_options {
     void *line_ctx;
     bool newest;    /* the other way round */
     uint64_t limit; /* of lines of each indicator; 0: none */
+    /* Is the segment of that number to be asked? NULL: all are. Coverage is
+     * that of all in any case. */
+    bool (*wants)(void *ctx, uint64_t seq);
+    /* If not NULL: what each segment that was asked, and read without finding
+     * damage, shows. Called by the caller's thread, segment by segment. */
+    enum nr_err (*found)(void *ctx, const struct nr_archive_found *f);
+    void *found_ctx; /* of both */
 };
 
 /*
@@ -250,7 +269,8 @@ struct nr_archive_presence nr_archive_present(const struct nr_archive *a,
     uint32_t kinds);
 
 struct nr_segment_info {
-    const char *name; /* file name in the directory */
+    const char *name;  /* file name in the directory */
+    uint64_t seq, sum; /* its number; a checksum that stands for all of it */
     uint64_t lines, text, stored, blocks, files;
     int64_t first_s, last_s;
     uint32_t sources, kinds; /* masks */

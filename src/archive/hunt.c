@@ -59,10 +59,41 @@ merge(struct pass *p, struct sum *all, bool forget)
     }
 }
 
+/* Tell the owner of O what the segment at hand shows; its days in P->days begin
+ * at octet FROM. */
+static enum nr_err
+tell(struct pass *p, const struct nr_hunt_options *o, size_t from)
+{
+    struct day_of *v = (struct day_of *)(void *)(p->days.p + from);
+    size_t n = (p->days.n - from) / sizeof(*v), hits = pass_hits(p);
+    int32_t *days = calloc(n + 1, sizeof(*days));
+    enum nr_err err = days ? NR_OK : NR_ENOMEM;
+
+    if (n > 1)
+        qsort(v, n, sizeof(*v), by_day);
+    for (size_t i = 0, at = 0; !err && i < hits; i++) {
+        uint32_t k = pass_hit(p, i);
+        const struct sum *s = &p->sums[k];
+        struct nr_archive_found f = { segment_info(p->s)->seq, k, s->lines,
+            s->denied, s->first_s, s->last_s, s->sources, days, 0 };
+
+        /* hits stand by indicator, one or more of each */
+        if (s->lines == 0 || (i > 0 && pass_hit(p, i - 1) == k))
+            continue;
+        for (; at < n && v[at].indicator <= k; at++)
+            if (v[at].indicator == k &&
+                (f.n_days == 0 || days[f.n_days - 1] != v[at].day))
+                days[f.n_days++] = v[at].day;
+        err = o->found(o->found_ctx, &f);
+    }
+    free(days);
+    return err;
+}
+
 /* Every segment; those that prove damaged are said and taken out. */
 static enum nr_err
 run_all(struct nr_archive *a, struct pass *p, struct sum *all,
-    struct nr_diag *d)
+    const struct nr_hunt_options *o, struct nr_diag *d)
 {
     size_t i = 0;
 
@@ -73,7 +104,13 @@ run_all(struct nr_archive *a, struct pass *p, struct sum *all,
 
         p->s = a->v[i];
         p->segment = (uint32_t)i;
+        if (o->wants && !o->wants(o->found_ctx, segment_info(p->s)->seq)) {
+            i++;
+            continue;
+        }
         err = pass_run(p, &why);
+        if (!err && o->found)
+            err = tell(p, o, days);
         merge(p, all, err != NR_OK);
         if (err == NR_EDAMAGED) {
             p->days.n = days;
@@ -230,7 +267,7 @@ nr_archive_hunt(struct nr_archive *a,
     if (!err) {
         clear(all, n);
         clear(p.sums, n);
-        err = run_all(a, &p, all, d);
+        err = run_all(a, &p, all, o, d);
     }
     if (!err) {
         count_days(&p, all);

@@ -223,7 +223,10 @@ nr_keep_drop(struct nr_archive *a, const struct nr_keep_plan *p, size_t *n,
     for (size_t i = 0; !err && i < a->n; i++) {
         if (p->fate[i] != NR_KEEP_AGE && p->fate[i] != NR_KEEP_SIZE)
             continue;
-        err = nr_path_join(path, a->dir, segment_name(a->v[i]), d);
+        /* What it replaces would show again without it. */
+        err = store_sweep_of(a, i, d);
+        if (!err)
+            err = nr_path_join(path, a->dir, segment_name(a->v[i]), d);
         if (!err && unlink(path) != 0 && errno != ENOENT)
             err = nr_fail_file(d, "segment: remove", path);
         gone += err == NR_OK;

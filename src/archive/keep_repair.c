@@ -469,7 +469,7 @@ nr_keep_repair(struct nr_archive *a, const char *name, bool discard,
     nr_arena_init(&r.arena, REPAIR_MEMORY);
     nr_buf_init(&r.times, REPAIR_MEMORY);
     seg_text_init(&r.t);
-    got.whole = r.m.damages == 0;
+    got.whole = r.m.damages == 0 || store_is_hidden(a, r.m.seq);
     if (r.m.other_version)
         err = nr_fail_name(d, NR_EFORMAT,
             "segment: of another version of noroshi", name);

@@ -1,5 +1,6 @@
 /* Every octet of a segment, and which class of octets is damaged. */
 #include "archive/keep_map.h"
+#include "archive/store.h"
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -21,7 +22,8 @@
 #define SECTIONS_TEXT ((size_t)160)
 
 static const char *const section_names[SEG_SECTIONS] = { "info", "files",
-    "blocks", "presence", "dir4", "dir6", "dirN", "entries", "rhythm" };
+    "blocks", "presence", "dir4", "dir6", "dirN", "entries", "rhythm",
+    "replaces" };
 
 static uint64_t
 le(const uint8_t *p, size_t n)
@@ -497,17 +499,20 @@ nr_keep_verify(const char *dir, const struct nr_keep_say *say,
 {
     struct nr_verified v = { 0 };
     struct nr_names names = { 0 };
+    struct nr_archive *a = NULL;
     struct nr_arena arena;
     uint64_t seq;
-    enum nr_err err;
+    enum nr_err err = nr_archive_open(dir, NR_ARCHIVE_READ, NULL, &a, d);
 
     nr_arena_init(&arena, LIST_MEMORY);
-    err = nr_dir_list(&arena, dir, FILES_MAX, &names, d);
+    if (!err)
+        err = nr_dir_list(&arena, dir, FILES_MAX, &names, d);
     for (size_t i = 0; !err && i < names.n; i++) {
         struct keep_map m = { 0 };
         struct nr_diag why = { 0 };
 
-        if (!keep_name(names.v[i], &seq))
+        /* What another segment has taken over is nobody's loss. */
+        if (!keep_name(names.v[i], &seq) || store_is_hidden(a, seq))
             continue;
         err = keep_map_open(dir, names.v[i], say, &m, &why);
         if (err == NR_ENOTFOUND) {
@@ -524,6 +529,7 @@ nr_keep_verify(const char *dir, const struct nr_keep_say *say,
         keep_map_close(&m);
     }
     nr_arena_fini(&arena);
+    nr_archive_close(a);
     *out = v;
     return err;
 }

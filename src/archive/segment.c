@@ -192,6 +192,7 @@ seg_element(unsigned id)
     static const size_t size[SEG_SECTIONS] = {
         [SEG_SEC_INFO] = SEG_INFO,
         [SEG_SEC_BLOCKS] = SEG_BLOCK_ROW,
+        [SEG_SEC_REPLACES] = SEG_REPLACED,
         [SEG_SEC_DIR4] = SEG_DIR_ROW(4),
         [SEG_SEC_DIR6] = SEG_DIR_ROW(16),
         [SEG_SEC_DIRN] = SEG_DIR_ROW(SEG_NAME_OCTETS),
@@ -222,7 +223,8 @@ read_table(struct segment *s, struct nr_diag *d)
         at += x->octets;
     }
     if (at != s->sums_at || s->sec[SEG_SEC_INFO].count != 1 ||
-        s->sec[SEG_SEC_BLOCKS].count > UINT32_MAX)
+        s->sec[SEG_SEC_BLOCKS].count > UINT32_MAX ||
+        s->sec[SEG_SEC_REPLACES].count > SEG_REPLACED_MAX)
         return segment_damaged(s, d, at, "segment: sections are not sound");
     return NR_OK;
 }
@@ -635,6 +637,8 @@ segment_verify(struct segment *s, struct nr_diag *d)
         if (c.err)
             err = segment_damaged(s, d, 0, "segment: streams are not sound");
     }
+    if (!err)
+        err = segment_verify_replaced(s, d);
     for (uint32_t i = 0; !err && i < segment_blocks(s); i++) {
         struct seg_block b;
 

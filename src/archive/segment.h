@@ -89,6 +89,7 @@ enum seg_section {
     SEG_SEC_DIRN,
     SEG_SEC_ENTRIES,
     SEG_SEC_RHYTHM,
+    SEG_SEC_REPLACES,
     SEG_SECTIONS,
 };
 
@@ -321,6 +322,26 @@ seg_add_client(struct seg_stream *x, uint32_t hash)
  * last of them set, bit 0 being hour BASE. */
 void seg_put_stream(struct nr_buf *b, const struct seg_stream *x,
     const uint8_t *bits, int64_t base, size_t from, size_t to);
+
+/* A segment whose content this one has taken over: sequence number, checksum
+ * of its trailer, and when it was done first. */
+#define SEG_REPLACED     ((size_t)24)
+#define SEG_REPLACED_MAX ((uint64_t)1 << 17)
+
+struct seg_replaced {
+    uint64_t seq, sum;
+    int64_t since_s;
+};
+
+/* How many; row I, ascending by number. */
+uint64_t segment_replaced_count(const struct segment *s);
+enum nr_err segment_replaced(struct segment *s, uint64_t i,
+    struct seg_replaced *out, struct nr_diag *d) NR_MUST_USE;
+void seg_put_replaced(struct nr_buf *b, const struct seg_replaced *r);
+
+/* The checksum of the trailer: through those it covers it stands for every
+ * octet of the segment. */
+uint64_t segment_sum(const struct segment *s);
 
 /* Keys of class C as they are stored, and the first index >= FROM whose key is
  * not below what is stored of KEY. */

@@ -72,6 +72,17 @@ walk_streams(struct segment *s)
     }
 }
 
+static void
+walk_replaced(struct segment *s)
+{
+    struct seg_replaced r;
+
+    for (uint64_t i = 0; i < segment_replaced_count(s) && i < 100; i++)
+        if (segment_replaced(s, i, &r, NULL) == NR_OK &&
+            r.seq >= segment_info(s)->seq)
+            abort(); /* nothing is replaced by what is older */
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -92,6 +103,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             while (segment_presence_next(&c, &p))
                 continue;
         walk_streams(s);
+        walk_replaced(s);
         walk_keys(s, &a);
         walk_blocks(s);
         if (segment_verify(s, NULL) == NR_ESYS)

@@ -62,4 +62,8 @@ enum nr_err segment_need(struct segment *s, uint64_t at, uint64_t n,
 /* Check what the table says of the index. */
 bool segment_index_is_sound(const struct segment *s) NR_MUST_USE;
 
+/* segment_replaced.c: are all rows of REPLACES sound? */
+enum nr_err segment_verify_replaced(struct segment *s,
+    struct nr_diag *d) NR_MUST_USE;
+
 #endif

@@ -294,7 +294,8 @@ seg_writer_publish(struct seg_writer *w, uint64_t *size, struct nr_diag *d)
 
     if (w->section < (int)SEG_SECTIONS - 1) /* the rest is empty */
         (void)seg_writer_section(w, (enum seg_section)(SEG_SECTIONS - 1), 0);
-    w->start[SEG_SECTIONS] = w->index.n;
+    for (int i = w->section + 1; i <= SEG_SECTIONS; i++)
+        w->start[i] = w->index.n; /* those that nobody began are empty */
     put_tail(w);
     if (w->index.err || w->plain.err)
         return nr_fail(d, NR_ENOMEM, 0, "segment: no memory for its index");

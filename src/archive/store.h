@@ -11,6 +11,16 @@
 
 struct store_streams; /* streams.c */
 
+/* How long what was merged into another segment stays beside it: a copy of the
+ * directory that began before may still be under way. */
+#define STORE_GRACE_S NR_S_PER_DAY
+
+/* A segment that another one stands in for, while its file is still there. */
+struct store_hidden {
+    struct seg_replaced of;
+    uint64_t by; /* number of the segment that names it */
+};
+
 struct nr_archive {
     char dir[NR_PATH_MAX];
     enum nr_archive_mode mode;
@@ -25,11 +35,31 @@ struct nr_archive {
     /* Days of which a kind is known, by the rhythm of its streams; owned. Not
      * to be read before store_rhythm(). */
     uint8_t *known[NR_LOG_KINDS];
-    bool judged; /* KNOWN is made */
+    bool judged;                 /* KNOWN is made */
+    struct store_hidden *hidden; /* owned; by number */
+    size_t n_hidden;
 };
 
 /* Tell the owner of the archive; counts when it is damage of ours. */
 void store_say(struct nr_archive *a, const struct nr_diag *d);
+
+/* store_replaced.c: take out of a->v what a segment of it replaces. What of
+ * BAD[0..n), numbers of files that could not be opened, is replaced is taken
+ * out of BAD. NR_ENOMEM. */
+enum nr_err store_hide(struct nr_archive *a, uint64_t *bad, size_t *n,
+    struct nr_diag *d) NR_MUST_USE;
+/* Remove the files of what was replaced STORE_GRACE_S before NOW_S; *N: how
+ * many. A is open for writing. NR_ESYS. */
+enum nr_err store_sweep(struct nr_archive *a, int64_t now_s, size_t *n,
+    struct nr_diag *d) NR_MUST_USE;
+/* Does another segment of A stand in for number SEQ, whose file is here? */
+bool store_is_hidden(const struct nr_archive *a, uint64_t seq);
+/* Remove the files of what segment I replaces, before it goes itself. */
+enum nr_err store_sweep_of(struct nr_archive *a, size_t i,
+    struct nr_diag *d) NR_MUST_USE;
+/* "NNNNNNNNNNNNNNNN.seg" of a number. */
+#define STORE_NAME ((size_t)24)
+void store_name(uint64_t seq, char out[STORE_NAME]);
 
 /* Open segment NAME and take it in. */
 enum nr_err store_take(struct nr_archive *a, const char *name,
