@@ -24,6 +24,9 @@ struct work {
     struct silence *v;
     size_t n;
     double bound, r;
+    /* p of lines in A of N weeks, and the surprise at none: [N][A] */
+    double p[RHYTHM_WEEKS + 1][RHYTHM_WEEKS + 1];
+    double cost[RHYTHM_WEEKS + 1][RHYTHM_WEEKS + 1];
 };
 
 /* What is known of one side of a silence. */
@@ -32,49 +35,87 @@ struct side {
     bool known;
 };
 
+/* The sides made last: of silences of the same weeks they are the same. */
+struct kept {
+    size_t first, after; /* after 0: none */
+    struct side v[2];
+};
+
 static bool
 is_active(const struct work *w, size_t h)
 {
     return (w->bits[h / 8] >> (h % 8) & 1) != 0;
 }
 
-/* Hours in gaps count as not there. */
+/* The cumulated counts; hours in gaps count as not there. */
 static void
 count(struct work *w)
 {
     const struct silence *gap = w->v, *all = w->v + w->n;
 
     for (size_t week = 0; week < w->weeks; week++) {
+        const uint8_t *bits = w->bits + week * (WEEK / 8);
         const uint16_t *a = w->active + week * WEEK;
         const uint16_t *t = w->there + week * WEEK;
         uint16_t *an = w->active + (week + 1) * WEEK;
         uint16_t *tn = w->there + (week + 1) * WEEK;
+        size_t from = week * WEEK, to = from + WEEK; /* hours there */
 
         for (size_t i = 0; i < WEEK; i++) {
-            size_t h = week * WEEK + i;
-            bool there = h >= w->first && h <= w->last;
+            unsigned bit = ((unsigned)bits[i / 8] >> (i % 8)) & 1u;
 
-            while (gap < all && (!gap->gap || gap->to < h))
-                gap++;
-            there = there && !(gap < all && gap->from <= h);
-            an[i] = (uint16_t)(a[i] + (there && is_active(w, h)));
-            tn[i] = (uint16_t)(t[i] + there);
+            an[i] = (uint16_t)(a[i] + bit);
+            tn[i] = (uint16_t)(t[i] + 1);
+        }
+        for (size_t h = from; h < w->first && h < to; h++)
+            tn[h - from]--;
+        for (size_t h = from > w->last ? from : w->last + 1; h < to; h++) {
+            tn[h - from]--;
+            an[h - from] = a[h - from]; /* none counts behind the end */
+        }
+        for (; gap < all && gap->from < to; gap++) {
+            size_t end = gap->to < to ? gap->to : to - 1;
+            size_t h = gap->from > from ? gap->from : from;
+
+            for (; gap->gap && h <= end && h <= w->last; h++)
+                tn[h - from]--;
+            if (gap->to >= to)
+                break; /* it goes on in the next week */
         }
     }
 }
 
-/* Chance of lines in hour H, as the weeks of side S have it. */
+static void
+make_tables(struct work *w)
+{
+    for (size_t n = 0; n <= RHYTHM_WEEKS; n++)
+        for (size_t a = 0; a <= n; a++) {
+            double p = (double)a / (double)(n + 1);
+
+            w->p[n][a] = p > RHYTHM_P_MAX ? RHYTHM_P_MAX : p;
+            w->cost[n][a] = -log1p(-w->r * w->p[n][a]);
+        }
+}
+
+/* What V has for hour H, as the weeks of side S have it. */
 static double
-chance(const struct work *w, struct side s, size_t h)
+look(const struct work *w, const double v[][RHYTHM_WEEKS + 1], struct side s,
+    size_t h)
 {
     size_t i = h % WEEK;
     unsigned a = (unsigned)w->active[s.to * WEEK + i] -
         w->active[s.from * WEEK + i];
     unsigned n = (unsigned)w->there[s.to * WEEK + i] -
         w->there[s.from * WEEK + i];
-    double p = (double)a / (double)(n + 1);
 
-    return p > RHYTHM_P_MAX ? RHYTHM_P_MAX : p;
+    return v[n][a];
+}
+
+/* Chance of lines in hour H. */
+static double
+chance(const struct work *w, struct side s, size_t h)
+{
+    return look(w, w->p, s, h);
 }
 
 static struct side
@@ -104,23 +145,39 @@ agrees(const struct work *w, struct side other, size_t from, size_t to)
     return expected >= RHYTHM_PROOF && active >= expected / 2;
 }
 
-/* Both sides of silence S; false: too little is known. */
-static bool
-sides(const struct work *w, const struct silence *s, struct side v[2])
+/* Both sides of a silence from week FIRST to the one before AFTER. */
+static void
+make_sides(const struct work *w, size_t first, size_t after, struct side v[2])
 {
-    size_t first = s->from / WEEK, after = s->to / WEEK + 1;
     size_t end = after + RHYTHM_WEEKS < w->weeks ? after + RHYTHM_WEEKS
                                                  : w->weeks;
-    bool open = s->to >= w->last;
 
     v[0] = make_side(w, first > RHYTHM_WEEKS ? first - RHYTHM_WEEKS : 0, first);
-    if (open) {
+    v[1] = make_side(w, after < end ? after : end, end);
+}
+
+/* Both sides of silence S; false: too little is known. */
+static bool
+sides(const struct work *w, const struct silence *s, struct kept *k,
+    struct side v[2])
+{
+    size_t first = s->from / WEEK, after = s->to / WEEK + 1;
+
+    if (k->after != after || k->first != first) {
+        make_sides(w, first, after, k->v);
+        k->first = first;
+        k->after = after;
+    }
+    v[0] = k->v[0];
+    v[1] = k->v[1];
+    if (s->to >= w->last) {
         v[1] = v[0];
         return v[0].known;
     }
-    v[1] = make_side(w, after < end ? after : end, end);
     if (v[0].known == v[1].known)
         return v[0].known;
+    if (s->to - s->from + 1 < RHYTHM_LONG)
+        return false;
     if (v[1].known) {
         v[0] = v[1];
         return agrees(w, v[1], w->first, s->from - 1);
@@ -139,24 +196,23 @@ smaller(const struct work *w, const struct side v[2], size_t h)
 
 /* Judge S; adds to *EXPECTED the lines that should have ended it. */
 static void
-judge(const struct work *w, struct silence *s, double *expected)
+judge(const struct work *w, struct silence *s, struct kept *k, double *expected)
 {
     struct side v[2];
     double e = 0;
 
     s->low = s->high = 0;
     s->gap = s->usual = false;
-    if (!sides(w, s, v))
+    if (!sides(w, s, k, v))
         return;
     for (size_t h = s->from; h <= s->to; h++) {
-        double a = chance(w, v[0], h), b = chance(w, v[1], h);
-        double lo = a < b ? a : b, hi = a < b ? b : a;
+        double a = look(w, w->cost, v[0], h), b = look(w, w->cost, v[1], h);
 
-        if (hi <= 0)
+        if (a <= 0 && b <= 0)
             continue;
-        e += h > s->from ? lo : 0;
-        s->low -= lo > 0 ? log1p(-w->r * lo) : 0;
-        s->high -= log1p(-w->r * hi);
+        s->low += a < b ? a : b;
+        s->high += a < b ? b : a;
+        e += h > s->from ? smaller(w, v, h) : 0;
     }
     if (s->to + 1 < w->hours)
         e += smaller(w, v, s->to + 1);
@@ -172,12 +228,14 @@ judge_all(struct work *w)
 {
     double expected = 0, ended = 0;
     bool changed = false;
+    struct kept k = { 0 };
 
+    make_tables(w);
     for (size_t i = 0; i < w->n; i++) {
         struct silence *s = &w->v[i];
         bool was = s->gap;
 
-        judge(w, s, &expected);
+        judge(w, s, &k, &expected);
         changed |= was != s->gap;
         ended += !s->gap && s->to < w->last;
     }
@@ -253,7 +311,8 @@ static void
 take_days(const struct work *w, const struct silence *s, struct rhythm *out)
 {
     struct side v[2];
-    bool known = s->gap && sides(w, s, v);
+    struct kept k = { 0 };
+    bool known = s->gap && sides(w, s, &k, v);
 
     for (size_t day = s->from / 24; day <= s->to / 24; day++) {
         double missed = 0, all = 0;
@@ -280,10 +339,11 @@ put_gap(const struct work *w, const struct silence *s, int64_t base,
     struct rhythm_gap *g = &out->v[out->n++];
     double most = 0;
     struct side v[2];
+    struct kept k = { 0 };
     size_t from = s->from, to = s->to;
 
     *g = (struct rhythm_gap){ .surprise = s->low };
-    if (sides(w, s, v)) {
+    if (sides(w, s, &k, v)) {
         for (size_t h = s->from; h <= s->to; h++) {
             double p = smaller(w, v, h);
 
@@ -355,10 +415,15 @@ rhythm_find(const struct rhythm_series *s, int64_t end, struct nr_arena *arena,
     w.there = calloc((w.weeks + 1) * WEEK, sizeof(*w.there));
     if (!w.active || !w.there || !list(&w))
         err = NR_ENOMEM;
-    for (int i = 0; !err && i < RHYTHM_ROUNDS; i++) {
+    if (!err)
         count(&w);
-        if (!judge_all(&w) && i > 0)
-            break;
+    for (int i = 0; !err && i < RHYTHM_ROUNDS; i++) {
+        double r = w.r;
+
+        if (judge_all(&w))
+            count(&w);
+        else if (i > 0 || w.r >= r)
+            break; /* the next round would find the same */
     }
     if (!err)
         err = tell(&w, s->base, arena, out);

@@ -20,7 +20,8 @@
  *   missing nor searched. So is every silence with less than
  *   RHYTHM_WEEKS_MIN weeks on a side, unless what there is of that side has at
  *   least half of what the other side's p expects of it, and that is
- *   RHYTHM_PROOF hours with lines or more.
+ *   RHYTHM_PROOF hours with lines or more, and the silence has RHYTHM_LONG
+ *   hours.
  *   The silence between the last line and the end of the archive is a gap (the
  *   stream STOPPED) by the p before it alone, else unsure.
  *
@@ -49,6 +50,7 @@
 #define RHYTHM_P_MAX     0.95
 #define RHYTHM_ALPHA     0.001 /* chance of a false gap in a series */
 #define RHYTHM_PROOF     8.0   /* hours with lines that prove a side */
+#define RHYTHM_LONG      20    /* hours */
 #define RHYTHM_ROUNDS    4     /* until gaps and burstiness agree */
 
 /* Hour H (since 1970-01-01T00Z) has lines: bit H - base of BITS, low bits
