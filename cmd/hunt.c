@@ -5,6 +5,7 @@
 #include "cmds.h"
 #include "hunt_detail.h"
 #include "hunt_stix.h"
+#include "hunt_summary.h"
 #include "list.h"
 #include "logline/logline.h"
 #include "watchlist/watchlist.h"
@@ -25,7 +26,7 @@ struct wanted {
     struct cli *cli;
     struct cli_list lists;
     const char *archive, *format, *time;
-    bool all, lines, newest, stats, detail;
+    bool all, lines, newest, stats, detail, summary;
     uint64_t limit;
     enum form form;
     bool iso;
@@ -86,6 +87,21 @@ put_sources(struct nr_buf *b, uint32_t mask)
         nr_buf_put_c(b, '-');
 }
 
+static void
+put_notes(struct nr_buf *b, uint32_t notes)
+{
+    const char *comma = "";
+
+    for (unsigned i = 0; i < NR_NOTES; i++) {
+        if (!(notes >> i & 1))
+            continue;
+        nr_buf_printf(b, "%s%s", comma, nr_note_name(i));
+        comma = ",";
+    }
+    if (!notes)
+        nr_buf_put_c(b, '-');
+}
+
 static enum nr_err
 flush(struct wanted *w)
 {
@@ -113,7 +129,9 @@ row_tsv(struct wanted *w, size_t at)
     nr_buf_printf(&w->row, "\t%s\t%llu\t%llu\t", nr_answer_name(a->answer),
         (unsigned long long)a->denied, (unsigned long long)a->days);
     put_sources(&w->row, a->sources);
-    nr_buf_printf(&w->row, "\t%.3f\n", a->coverage);
+    nr_buf_printf(&w->row, "\t%.3f\t", a->coverage);
+    put_notes(&w->row, a->notes);
+    nr_buf_put_c(&w->row, '\n');
     if (w->details) {
         struct nr_detail_of x = nr_detail_get(w->details, at);
 
@@ -188,6 +206,12 @@ row_json(struct wanted *w, size_t at)
     nr_json_open_array(&o);
     for (size_t g = 0; g < a->n_gaps; g++)
         json_days(&o, a->gaps[g]);
+    nr_json_close_array(&o);
+    nr_json_key(&o, NR_STR("notes"));
+    nr_json_open_array(&o);
+    for (unsigned k = 0; k < NR_NOTES; k++)
+        if (a->notes >> k & 1)
+            nr_json_put_str(&o, nr_str_of(nr_note_name(k)));
     nr_json_close_array(&o);
     if (i->warn.n > 0)
         nr_json_member_str(&o, NR_STR("warninglist"), i->warn);
@@ -326,6 +350,8 @@ run(struct wanted *w, const struct stores *s, struct nr_diag *d)
     end_stage(w, STAGE_ANSWERS); /* lines are printed in it */
     if (!err && !w->printed)
         err = print_answers(w, d);
+    if (!err && w->summary)
+        err = hunt_summary(s->a, s->c, w->answers, w->n, d);
     for (size_t i = 0; i < w->n; i++)
         w->seen |= w->answers[i].answer == NR_ANSWER_SEEN;
     return err;
@@ -422,7 +448,7 @@ cmd_hunt(struct cli *cli, int argc, char **argv)
         "-i LIST... [--home DIR | --archive DIR] [--all] [--detail] "
         "[--lines] [--newest] [--limit N] [--format tsv|json|stix] [--time "
         "epoch|iso] "
-        "[--stats]";
+        "[--stats] [--summary]";
     struct wanted w = { .cli = cli };
     const struct cli_option table[] = {
         { "home", 0, CLI_TEXT, &cli->home },
@@ -434,6 +460,7 @@ cmd_hunt(struct cli *cli, int argc, char **argv)
         { "newest", 0, CLI_FLAG, &w.newest },
         { "limit", 0, CLI_U64, &w.limit },
         { "stats", 0, CLI_FLAG, &w.stats },
+        { "summary", 0, CLI_FLAG, &w.summary },
         { "format", 0, CLI_TEXT, &w.format },
         { "time", 0, CLI_TEXT, &w.time },
         { NULL, 0, CLI_FLAG, NULL },

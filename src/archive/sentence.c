@@ -26,7 +26,8 @@ struct said {
     struct missing_span spans[SPANS];
     size_t n_spans, more;
     uint32_t absent; /* kinds of which there is nothing, and no other helps */
-    bool future;     /* a window reaches beyond the archive's end */
+    bool future; /* a window reaches beyond LAST, the youngest day of lines */
+    int64_t last;
 };
 
 static const char *const names_ja[NR_LOG_KINDS] = { "プロキシ", "DNS",
@@ -69,6 +70,7 @@ add_gap(struct said *s, uint32_t kinds, struct nr_days g, struct nr_days window,
 
     if (g.from > last) {
         s->future = true;
+        s->last = last;
         return;
     }
     if (g.from > window.from && g.to < window.to) {
@@ -296,10 +298,13 @@ put_missing(struct nr_buf *out, const struct said *s, enum nr_lang lang)
                 : latin ? NR_STR(" のログはありません")
                         : NR_STR("のログはありません"));
     }
-    if (s->future)
+    if (s->future) {
         nr_buf_put_str(out,
-            ja ? NR_STR("。期間の終わりのログはまだありません")
-               : NR_STR(". Logs of its end are not there yet"));
+            ja ? NR_STR("。") : NR_STR(". There are no logs since "));
+        put_day(out, s->last + 1);
+        nr_buf_put_str(out,
+            ja ? NR_STR(" 以降のログはありません") : NR_STR(""));
+    }
 }
 
 static void
