@@ -133,15 +133,20 @@ has_kind(const struct nr_archive *a, unsigned kind)
     return nr_archive_present(a, 1u << kind).days > 0;
 }
 
-/* "source name" into BUF. */
+/* "source name" into BUF; of a name that only says the source again nothing. */
 static const char *
 label(const struct nr_stream *s, char *buf, size_t n)
 {
     const char *source = nr_source_name((enum nr_source)s->source);
+    const char *slash = strchr(s->name, '/'), *name = s->name;
 
-    if (s->name[0] == '\0' || strcmp(s->name, source) == 0)
+    /* "named/named" is "named" */
+    if (slash && strlen(slash + 1) == (size_t)(slash - name) &&
+        strncmp(name, slash + 1, (size_t)(slash - name)) == 0)
+        name = slash + 1;
+    if (name[0] == '\0' || strcmp(name, source) == 0)
         return source;
-    (void)snprintf(buf, n, "%s %s", source, s->name);
+    (void)snprintf(buf, n, "%s %s", source, name);
     return buf;
 }
 
@@ -225,8 +230,7 @@ put_flags(struct view *v, const char *name, uint32_t flags)
         const char *words;
     } all[] = {
         { NR_STREAM_NO_PATH,
-            "keeps no path of a URL: URLs cannot be answered, their hosts "
-            "can" },
+            "keeps no URL whole: URLs cannot be answered, their hosts can" },
         { NR_STREAM_NO_QUERY,
             "keeps no query of a URL: URLs with one cannot be answered" },
         { NR_STREAM_NO_TLS,
@@ -236,6 +240,8 @@ put_flags(struct view *v, const char *name, uint32_t flags)
             "shows one or two clients only: which host it was is not known" },
     };
 
+    if (flags & NR_STREAM_NO_PATH) /* says the others too */
+        flags &= ~(NR_STREAM_NO_QUERY | NR_STREAM_NO_TLS);
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (flags & all[i].flag)
             nr_buf_printf(&v->out, "%s: %s\n", name, all[i].words);

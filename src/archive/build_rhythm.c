@@ -10,13 +10,15 @@
 #define FILE_MAX   ((size_t)256) /* streams in one file */
 #define S_PER_HOUR INT64_C(3600)
 
-/* A clock went back when CONFIRM lines in a row are older by BACK than the
- * youngest before them, but not by more than BACK_MAX: that are two logs in one
- * file. One that leapt forward by LEAP and went back is wrong in between. */
+/* A clock went back when CONFIRM lines in a row, or FEW that lead up to where
+ * it was, are older by BACK than the youngest before them; not when by more
+ * than BACK_MAX, that are two logs in one file. One that leapt forward by LEAP
+ * and went back is wrong in between. */
 #define CLOCK_BACK_S     INT64_C(900)
 #define CLOCK_BACK_MAX_S (INT64_C(36) * 3600)
 #define CLOCK_LEAP_S     INT64_C(900)
 #define CLOCK_CONFIRM    64u
+#define CLOCK_FEW        8u
 
 static bool
 grow(struct build_rhythm *x, struct build_stream *s, int64_t hour)
@@ -114,23 +116,28 @@ of_file(struct build_rhythm *x, const struct nr_record *r)
     return x->last = s;
 }
 
-/* What a proxy kept of a request. */
+/* What a proxy kept of a request: the URL whole (slashes may be escaped, as in
+ * JSON), a host and port, or a path, in which no URL can be found again. */
 static void
 look_url(struct seg_stream *s, struct nr_bytes url)
 {
     const uint8_t *scheme = memmem(url.p, url.n, "://", 3);
-    struct nr_bytes rest = url;
+    size_t mark = 3;
+    struct nr_bytes rest;
     const uint8_t *slash;
 
+    if (!scheme) {
+        scheme = memmem(url.p, url.n, ":\\/\\/", 5);
+        mark = 5;
+    }
     s->urls++;
-    s->queries += memchr(url.p, '?', url.n) != NULL;
-    if (!scheme && url.p[0] != '/') {
-        s->tunnels++;
+    if (!scheme) {
+        s->tunnels += !memchr(url.p, '/', url.n);
         return;
     }
-    s->secure += nr_bytes_starts(url, NR_BYTES("https://"));
-    if (scheme)
-        rest = nr_bytes_sub(url, (size_t)(scheme - url.p) + 3, url.n);
+    s->queries += memchr(url.p, '?', url.n) != NULL;
+    s->secure += nr_bytes_starts(url, NR_BYTES("https:"));
+    rest = nr_bytes_sub(url, (size_t)(scheme - url.p) + mark, url.n);
     slash = memchr(rest.p, '/', rest.n);
     s->paths += slash && slash + 1 < rest.p + rest.n;
 }
@@ -149,7 +156,7 @@ put_jump(struct build_stream *s, int64_t from, int64_t to)
         s->jump[s->row.n_jumps++] = (struct seg_jump){ from, to };
 }
 
-/* CLOCK_CONFIRM lines are older than the clock was. */
+/* So many lines are older than the clock was that it went back. */
 static void
 went_back(struct build_clock *c, struct build_stream *s)
 {
@@ -183,6 +190,11 @@ see_time(struct build_clock *c, struct build_stream *s, int64_t t)
         c->most = t > c->most ? t : c->most;
         if (c->behind >= CLOCK_CONFIRM)
             went_back(c, s);
+        return;
+    }
+    /* Few lines that go on to where it was: not late ones among others. */
+    if (c->behind >= CLOCK_FEW && t <= c->most + CLOCK_BACK_S) {
+        went_back(c, s);
         return;
     }
     c->behind = 0;

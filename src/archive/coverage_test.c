@@ -259,6 +259,197 @@ test_names(void **state)
         SEG_NAME_MAX);
 }
 
+/* Lines one after the other: N of them, from AT on, STEP seconds apart. */
+struct stretch {
+    int64_t at;
+    int n, step;
+};
+
+#define T0 INT64_C(1488000000) /* 2017-02-25 */
+#define H  INT64_C(3600)
+
+static void
+test_clocks(void **state)
+{
+    static const struct {
+        const char *name;
+        enum nr_source source;
+        struct stretch v[3];
+        int64_t from, to; /* relative to T0; 0, 0: nothing is uncertain */
+    } cases[] = {
+        { "in order", NR_SOURCE_SQUID, { { 0, 1000, 10 } }, 0, 0 },
+        { "back by an hour", NR_SOURCE_SQUID,
+            { { 0, 1000, 10 }, { 9990 - H, 100, 10 } }, 9990 - H, 9990 },
+        { "back by an hour, twice as slow", NR_SOURCE_SQUID,
+            { { 0, 1000, 10 }, { 9990 - H, 100, 20 } }, 9990 - H, 9990 },
+        { "back by ten minutes", NR_SOURCE_SQUID,
+            { { 0, 1000, 10 }, { 9390, 100, 1 } }, 0, 0 },
+        { "ten lines come late", NR_SOURCE_SQUID,
+            { { 0, 1000, 10 }, { 3000, 10, 10 }, { 10000, 1000, 10 } }, 0, 0 },
+        { "one line of 2099", NR_SOURCE_SQUID,
+            { { 0, 1000, 10 }, { 2600000000, 1, 1 }, { 10000, 1000, 10 } }, 0,
+            0 },
+        { "ahead by five hours, then right", NR_SOURCE_SQUID,
+            { { 0, 1000, 10 }, { 10000 + 5 * H, 200, 10 },
+                { 12000, 1000, 10 } },
+            10000 + 5 * H, 11990 + 5 * H },
+        { "ahead, and stays there", NR_SOURCE_SQUID,
+            { { 0, 1000, 10 }, { 10000 + 8 * H, 1000, 10 } }, 0, 0 },
+        { "two logs in one file", NR_SOURCE_SQUID,
+            { { 864000, 1000, 10 }, { 0, 1000, 10 } }, 0, 0 },
+        { "a quiet log, back by an hour", NR_SOURCE_SSHD,
+            { { 0, 100, 1800 }, { 99 * 1800 - H, 100, 60 } }, 99 * 1800 - H,
+            99 * 1800 },
+        { "connections under the time they began", NR_SOURCE_CONN,
+            { { 0, 1000, 10 }, { 9990 - H, 100, 10 } }, 0, 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct nr_archive *a = nr_archive_blank();
+        struct nr_record r = { .source = cases[i].source,
+            .kinds = NR_LOG_PROXY };
+        struct nr_gather *g = NULL;
+        struct nr_stream s;
+        struct nr_buf rows;
+        bool none = cases[i].to == 0;
+
+        assert_non_null(a);
+        nr_buf_init(&rows, 1 << 20);
+        assert_int_equal(nr_gather_new(&g), NR_OK);
+        for (size_t j = 0; j < 3; j++)
+            for (int k = 0; k < cases[i].v[j].n; k++)
+                assert_int_equal(nr_gather_line(g, &r,
+                                     T0 + cases[i].v[j].at +
+                                         (int64_t)k * cases[i].v[j].step),
+                    NR_OK);
+        assert_int_equal(nr_gather_end(g, NR_STR("a.log"), &rows), NR_OK);
+        assert_int_equal(nr_archive_mark_rows(a, nr_buf_bytes(&rows)), NR_OK);
+        assert_int_equal(nr_coverage_find(a, INT64_C(4102444800), NULL), NR_OK);
+        assert_int_equal(nr_coverage_streams(a), 1);
+        s = nr_coverage_stream(a, 0);
+        CHECK_CASE(cases[i].name, s.n_unsure == (none ? 0 : 1));
+        if (!none) {
+            CHECK_CASE(cases[i].name, s.unsure[0].from_s == T0 + cases[i].from);
+            CHECK_CASE(cases[i].name, s.unsure[0].to_s == T0 + cases[i].to);
+        }
+        /* cut anywhere, rows are refused, not believed */
+        for (size_t n = 1; n < rows.n; n++)
+            CHECK_CASE(cases[i].name,
+                nr_archive_mark_rows(a,
+                    nr_bytes_sub(nr_buf_bytes(&rows), 0, n)) != NR_OK);
+        nr_gather_free(g);
+        nr_buf_fini(&rows);
+        nr_archive_close(a);
+    }
+}
+
+/* What a proxy keeps, and who its clients are. */
+struct kept_case {
+    const char *name;
+    const char *url[2]; /* by turns */
+    int lines, clients;
+    uint32_t flags;
+    const char *ask; /* a URL, answered as: */
+    enum nr_answer_kind answer;
+};
+
+static const struct kept_case kept_cases[] = {
+    { "all kept", { "http://a.example/x?y=1", "https://b.example/z" }, 400, 9,
+        0, "http://evil.example/a?b", NR_ANSWER_NOT_SEEN },
+    { "no query", { "http://a.example/x", "http://b.example/z" }, 400, 9,
+        NR_STREAM_NO_QUERY, "http://evil.example/a?b", NR_ANSWER_CANNOT_SAY },
+    { "no query asked for", { "http://a.example/x", "http://b.example/z" }, 400,
+        9, NR_STREAM_NO_QUERY, "http://evil.example/a", NR_ANSWER_NOT_SEEN },
+    { "no path", { "http://a.example/", "http://b.example" }, 400, 9,
+        NR_STREAM_NO_QUERY | NR_STREAM_NO_PATH, "http://evil.example/a",
+        NR_ANSWER_CANNOT_SAY },
+    { "no path asked for", { "http://a.example/", "http://b.example" }, 400, 9,
+        NR_STREAM_NO_QUERY | NR_STREAM_NO_PATH, "http://evil.example/",
+        NR_ANSWER_NOT_SEEN },
+    { "tunnels only", { "a.example:443", "b.example:443" }, 400, 9,
+        NR_STREAM_NO_QUERY | NR_STREAM_NO_PATH | NR_STREAM_NO_TLS,
+        "https://evil.example/", NR_ANSWER_CANNOT_SAY },
+    { "tunnels beside", { "a.example:443", "http://b.example/x?y" }, 400, 9,
+        NR_STREAM_NO_TLS, "https://evil.example/a", NR_ANSWER_CANNOT_SAY },
+    { "tunnels beside, http asked for",
+        { "a.example:443", "http://b.example/x?y" }, 400, 9, NR_STREAM_NO_TLS,
+        "http://evil.example/a", NR_ANSWER_NOT_SEEN },
+    { "paths beside hosts", { "/x?y=1", "\\/z\\/a" }, 400, 9,
+        NR_STREAM_NO_QUERY | NR_STREAM_NO_PATH, "http://evil.example/a",
+        NR_ANSWER_CANNOT_SAY },
+    { "escaped", { "http:\\/\\/a.example\\/x?y", "https:\\/\\/b" }, 400, 9, 0,
+        "http://evil.example/a?b", NR_ANSWER_NOT_SEEN },
+    { "too few lines", { "http://a.example/x", "http://b.example/z" }, 198, 9,
+        0, "http://evil.example/a?b", NR_ANSWER_NOT_SEEN },
+    { "two clients", { "http://a.example/x?y", "https://b.example/" }, 1000, 2,
+        NR_STREAM_NAT, "http://evil.example/a?b", NR_ANSWER_NOT_SEEN },
+    { "three clients", { "http://a.example/x?y", "https://b.example/" }, 1000,
+        3, 0, "http://evil.example/a?b", NR_ANSWER_NOT_SEEN },
+    { "two clients, few lines",
+        { "http://a.example/x?y", "https://b.example/" }, 998, 2, 0,
+        "http://evil.example/a?b", NR_ANSWER_NOT_SEEN },
+};
+
+static void
+check_kept(const struct kept_case *c)
+{
+    struct nr_archive *a = nr_archive_blank();
+    struct nr_indicator x = indicator(NR_KIND_URL, c->ask, T0 / NR_S_PER_DAY,
+        T0 / NR_S_PER_DAY);
+    const struct nr_indicator *ask = &x;
+    struct nr_answer v[2] = { { 0 } };
+    struct nr_gather *g = NULL;
+    struct nr_arena arena;
+    struct nr_buf rows;
+
+    assert_non_null(a);
+    nr_arena_init(&arena, 1 << 20);
+    nr_buf_init(&rows, 1 << 20);
+    assert_int_equal(nr_gather_new(&g), NR_OK);
+    for (int k = 0; k < c->lines; k++) {
+        uint8_t src[1] = { (uint8_t)('0' + k % c->clients) };
+        struct nr_record r = { .source = NR_SOURCE_SQUID,
+            .kinds = NR_LOG_PROXY,
+            .src = { src, 1 },
+            .url = nr_bytes_of(nr_str_of(c->url[k % 2])) };
+
+        assert_int_equal(nr_gather_line(g, &r,
+                             T0 - 30 * NR_S_PER_DAY + k * INT64_C(6000)),
+            NR_OK);
+    }
+    assert_int_equal(nr_gather_end(g, NR_STR("a.log"), &rows), NR_OK);
+    assert_int_equal(nr_archive_mark_rows(a, nr_buf_bytes(&rows)), NR_OK);
+    v[0].first_s = v[0].last_s = NR_TIME_NONE;
+    assert_int_equal(nr_archive_judge(a, &ask, 1, NOW, &arena, v, NULL), NR_OK);
+    CHECK_CASE(c->name,
+        (nr_coverage_stream(a, 0).flags & ~NR_STREAM_STOPPED) == c->flags);
+    if (v[0].coverage >= NR_COVERAGE_MIN)
+        CHECK_CASE(c->name, v[0].answer == c->answer);
+    CHECK_CASE(c->name,
+        ((v[0].notes & NR_NOTE_QUERY_STRIPPED) != 0) ==
+            (c->answer == NR_ANSWER_CANNOT_SAY));
+    /* seen is seen, whatever else is missing; where is another matter */
+    v[0] = (struct nr_answer){ .lines = 1, .sources = 1u << NR_SOURCE_SQUID };
+    assert_int_equal(nr_archive_judge(a, &ask, 1, NOW, &arena, v, NULL), NR_OK);
+    CHECK_CASE(c->name, v[0].answer == NR_ANSWER_SEEN);
+    CHECK_CASE(c->name,
+        (v[0].notes & ~(NR_NOTE_GAP | NR_NOTE_STOPPED)) ==
+            (c->flags & NR_STREAM_NAT ? NR_NOTE_HOST_UNKNOWN : 0));
+    nr_gather_free(g);
+    nr_buf_fini(&rows);
+    nr_arena_fini(&arena);
+    nr_archive_close(a);
+}
+
+static void
+test_flags(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(kept_cases) / sizeof(kept_cases[0]); i++)
+        check_kept(&kept_cases[i]);
+}
+
 int
 main(void)
 {
@@ -267,6 +458,8 @@ main(void)
         NR_TEST(test_sentences),
         NR_TEST(test_gap),
         NR_TEST(test_names),
+        NR_TEST(test_clocks),
+        NR_TEST(test_flags),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
