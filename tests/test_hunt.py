@@ -399,6 +399,25 @@ def test_url_with_a_secret(tmp_path):
     assert sorted(r[2] for r in got) == ["0", "0", "1", "1", "1"]
 
 
+def test_many_urls_of_one_host(tmp_path):
+    """Every block of the host is read once, not once for each URL."""
+    log, ioc = tmp_path / "a.log", tmp_path / "ioc.txt"
+    log.write_text("".join(
+        f"2017-03-{1 + i // 1000:02}T00:00:00Z app GET "
+        f"https://files.example/{i % 7000}/{'x' * 60} ok\n"
+        for i in range(20000)))
+    ioc.write_text("".join(f"https://files.example/{i * 3}/{'x' * 60}\n"
+                           for i in range(5000)))
+    add(tmp_path / "plain", log)
+    add(tmp_path / "h", log, more=["--no-urls"])
+    want = hunt(tmp_path / "plain", ioc, "--all", status=1)
+    assert hunt(tmp_path / "h", ioc, "--all", status=1) == want
+    assert sum(int(r[2]) for r in want) == len(
+        [i for i in range(20000) if i % 7000 % 3 == 0])
+    stats = run(NOROSHI, "archive", "stat", "--home", tmp_path / "h").stdout
+    assert "observables\t2\n" in stats  # the host, and the origin
+
+
 def test_no_urls_in_clickhouse_is_refused(one):
     r = run(NOROSHI, "archive", "add", "--archive", "clickhouse://127.0.0.1/x",
             "--no-urls", one.ioc, status=2)

@@ -82,7 +82,8 @@ struct nr_archive_add_options {
     bool growing;
     /* Keep URLs out of the index but for scheme, host and port: they hold what
      * people asked for. Answers stay the same; those to URLs cost the opening
-     * of the blocks that name their host. */
+     * of the blocks that name their host, and what a line holds beyond
+     * NR_ARCHIVE_LINE_KEEP does not answer them. */
     bool no_urls;
     /* Called about once per megabyte of text taken, with its octets so far
      * and those gone through of the files as they lie there, packed or not;

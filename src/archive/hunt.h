@@ -75,11 +75,26 @@ struct pass {
     struct nr_buf refs;  /* struct ref */
     struct nr_buf hits;  /* struct hit */
     struct nr_buf wants; /* struct want */
+    struct nr_buf origins, urls; /* pass_origin.c: entries (uint64_t) of
+                                    origins hit, probes (uint32_t) of them */
     struct nr_tokens tokens, one;
     struct nr_scanner scanner;
     struct seg_text text;
     struct nr_buf meta; /* struct seg_line of the block that is open */
 };
+
+/* Of the room: read block I and the rows of its lines into P; count its line
+ * LINE for INDICATOR unless it was the last one counted. SOURCE: of its block
+ * too. */
+enum nr_err pass_open(struct pass *p, uint32_t i, struct seg_block *b,
+    struct nr_diag *d) NR_MUST_USE;
+void pass_count(struct pass *p, uint32_t indicator, bool source, uint32_t block,
+    const struct seg_block *b, uint32_t line);
+
+/* pass_origin.c: entry AT of the names is the origin of PROBE's URL; and when
+ * all are known the lines of these URLs. */
+void pass_origin_hit(struct pass *p, uint32_t probe, uint64_t at);
+enum nr_err pass_origins(struct pass *p, struct nr_diag *d) NR_MUST_USE;
 
 void pass_init(struct pass *p, struct nr_archive *a,
     const struct probes *probes, bool lines);

@@ -38,6 +38,8 @@ pass_init(struct pass *p, struct nr_archive *a, const struct probes *probes,
     nr_buf_init(&p->refs, NR_HUNT_LINES_MAX * sizeof(struct ref));
     nr_buf_init(&p->hits, SIZE_MAX / 2);
     nr_buf_init(&p->wants, SIZE_MAX / 2);
+    nr_buf_init(&p->origins, SIZE_MAX / 2);
+    nr_buf_init(&p->urls, SIZE_MAX / 2);
     nr_buf_init(&p->meta, SEG_BLOCK_MAX * sizeof(struct seg_line));
     nr_tokens_init(&p->tokens, 0);
     nr_tokens_init(&p->one, 0);
@@ -52,6 +54,8 @@ pass_fini(struct pass *p)
     nr_buf_fini(&p->refs);
     nr_buf_fini(&p->hits);
     nr_buf_fini(&p->wants);
+    nr_buf_fini(&p->origins);
+    nr_buf_fini(&p->urls);
     nr_buf_fini(&p->meta);
     nr_tokens_fini(&p->tokens);
     nr_tokens_fini(&p->one);
@@ -82,8 +86,12 @@ take_hit(struct pass *p, uint32_t i, struct seg_key key, uint64_t at,
 {
     const struct probe *x = &p->probes->v[i];
     struct hit h = { .probe = i, .indicator = x->indicator, .key = key };
-    enum nr_err err = segment_posting(p->s, x->cls, at, &p->mem, &h.post, d);
+    enum nr_err err = NR_OK;
 
+    if (x->origin) /* its blocks are those of many URLs: pass_origin.c */
+        pass_origin_hit(p, i, at);
+    else
+        err = segment_posting(p->s, x->cls, at, &p->mem, &h.post, d);
     if (!err)
         put(&p->hits, &h, sizeof(h));
     return err;
@@ -179,9 +187,7 @@ add_posting(struct pass *p, const struct hit *h)
 static void
 want_all(struct pass *p, const struct hit *h)
 {
-    /* An origin's are not those of one URL: each line counts its own. */
-    if (!p->probes->v[h->probe].origin)
-        p->sums[h->indicator].sources |= h->post.sources;
+    p->sums[h->indicator].sources |= h->post.sources;
     for (uint32_t i = 0; i < h->post.n_blocks; i++) {
         struct want w = { h->post.blocks[i], h->probe, h->indicator, h->key,
             true, h->post.in_block && h->post.lines == 1, false };
@@ -314,33 +320,40 @@ read_meta(struct pass *p, const struct seg_block *b, struct nr_diag *d)
     return NR_OK;
 }
 
-static void
-count_line(struct pass *p, const struct want *w, const struct seg_block *b,
-    uint32_t line)
+void
+pass_count(struct pass *p, uint32_t indicator, bool source, uint32_t block,
+    const struct seg_block *b, uint32_t line)
 {
     const struct seg_line *l = (const struct seg_line *)(const void *)
                                    p->meta.p +
         line;
-    struct sum *s = &p->sums[w->indicator];
+    struct sum *s = &p->sums[indicator];
     uint64_t number = b->first_line + line;
-    struct ref r = { l->time_s, p->segment, w->block, line, w->indicator };
+    struct ref r = { l->time_s, p->segment, block, line, indicator };
 
     if (s->last_file == (uint64_t)b->file + 1 && s->last_line == number)
         return;
     s->last_file = (uint64_t)b->file + 1;
     s->last_line = number;
-    if (p->probes->v[w->probe].origin)
+    if (source)
         s->sources |= 1u << b->source;
     s->lines++;
     s->denied += l->denied;
     sum_add_time(s, l->time_s);
     if (l->time_s != NR_TIME_NONE) {
-        struct day_of day = { w->indicator, (int32_t)nr_day_of(l->time_s) };
+        struct day_of day = { indicator, (int32_t)nr_day_of(l->time_s) };
 
         put(&p->days, &day, sizeof(day));
     }
     if (p->lines)
         put(&p->refs, &r, sizeof(r));
+}
+
+static void
+count_line(struct pass *p, const struct want *w, const struct seg_block *b,
+    uint32_t line)
+{
+    pass_count(p, w->indicator, false, w->block, b, line);
 }
 
 static int
@@ -479,6 +492,16 @@ count_once(struct pass *p, struct want *w, const struct seg_block *b)
     return err;
 }
 
+enum nr_err
+pass_open(struct pass *p, uint32_t i, struct seg_block *b, struct nr_diag *d)
+{
+    enum nr_err err = segment_block(p->s, i, b, d);
+
+    if (!err)
+        err = segment_read(p->s, b, &p->text, d);
+    return err ? err : read_meta(p, b, d);
+}
+
 /* Open a block and serve V[0..n), which all want it. The postings of what is
  * not confirmed here are looked through whole: NOT_HERE gathers their hits. */
 static enum nr_err
@@ -488,12 +511,8 @@ open_block(struct pass *p, struct want *v, size_t n, struct nr_buf *not_here,
     bool scan = false, scanned = false;
     struct seg_block b;
     uint32_t line;
-    enum nr_err err = segment_block(p->s, v[0].block, &b, d);
+    enum nr_err err = pass_open(p, v[0].block, &b, d);
 
-    if (!err)
-        err = segment_read(p->s, &b, &p->text, d);
-    if (!err)
-        err = read_meta(p, &b, d);
     for (size_t i = 0, k; !err && i < n; i += k) {
         k = group(v + i, n - i);
         if (k == 1 && v[i].once && !(b.flags & SEG_CUT))
@@ -564,12 +583,16 @@ pass_run(struct pass *p, struct nr_diag *d)
     nr_arena_reset(&p->mem);
     nr_buf_reset(&p->hits);
     nr_buf_reset(&p->wants);
+    nr_buf_reset(&p->origins);
+    nr_buf_reset(&p->urls);
     nr_buf_init(&not_here, SIZE_MAX / 2);
     err = look_up(p, d);
     if (!err) {
         plan(p);
         err = open_blocks(p, &not_here, d);
     }
+    if (!err)
+        err = pass_origins(p, d);
     /* What was confirmed counts as the index says; an entry whose first block
      * does not show it is another value, or two with one fingerprint. */
     nr_buf_reset(&p->wants);
