@@ -241,7 +241,9 @@ def test_sources_are_followed(hub, home, tmp_path, inotify):
     logs.mkdir()
     source = logs / "access.log"
     source.write_text("".join(LOGS[:10]))
-    home.configure(f"share = auto\ningest = 1\nsource = {logs}/*.log\n")
+    urls = "yes" if inotify else "no"
+    home.configure(f"share = auto\ningest = 1\nsource = {logs}/*.log\n"
+                   f"index-urls = {urls}\n")
     held = []
     if not inotify:
         held = exhaust_inotify()
@@ -262,6 +264,8 @@ def test_sources_are_followed(hub, home, tmp_path, inotify):
             f.write(LOGS[-2][40:])
         wait_for("no line lost", lambda: "1 lines of 1 files"
                  in home.log().splitlines()[-1])
+        without = "without URLs in their index" in home.run("archive", "stat")
+        assert without == (not inotify)
     finally:
         for fd in held:
             os.close(fd)
@@ -336,6 +340,7 @@ def test_wrong_certificate_is_refused(hub, tmp_path):
     ("shares = never\n", "no such key"),
     ("share = nevr\n", "auto, ask or never"),
     ("source = relative.log\n", "absolute path"),
+    ("index-urls = never\n", "index-urls is yes or no"),
 ])
 def test_bad_configuration_is_named(hub, home, text, says):
     home.configure(text)
