@@ -1,5 +1,6 @@
 /* From a set of indicators to answers: hunt, log, outbox. */
 #include "archive/archive.h"
+#include "archive/coverage.h"
 #include "logline/logline.h"
 #include "member/agent.h"
 #include "member/private.h"
@@ -15,13 +16,14 @@
 #define REFRESH_US   (3600 * NR_US_PER_S) /* counts alone: once an hour */
 #define ANSWERS_PATH "/v1/answers"
 #define UUID_LEN     16
+#define SENTENCE_MAX ((size_t)1 << 16)
 
 /* The standing of one indicator over all the values that it names. */
 struct standing {
     enum nr_answer_kind answer;
     uint64_t lines, denied, days;
     int64_t first_s, last_s;
-    uint32_t kinds;
+    uint32_t kinds, notes;
     double coverage;
     struct nr_days window;
     const struct nr_answer *widest; /* whose gaps are shown; NULL: none */
@@ -45,6 +47,7 @@ combine(const struct nr_batch *b, const struct nr_case *k)
         if (a->last_s != NR_TIME_NONE && a->last_s > s.last_s)
             s.last_s = a->last_s;
         s.kinds |= a->kinds;
+        s.notes |= a->notes;
         s.coverage += a->coverage / (double)k->n;
         if (a->window.from <= a->window.to) {
             if (!s.widest || a->window.from < s.window.from)
@@ -118,6 +121,13 @@ put_coverage(struct nr_json_out *o, const struct standing *s)
         }
         nr_json_close_array(o);
     }
+    nr_json_key(o, NR_STR("notes"));
+    nr_json_open_array(o);
+    for (unsigned bit = 0; bit < NR_NOTES; bit++)
+        if (s->notes & 1u << bit)
+            nr_json_put_str(o, nr_str_of(nr_note_name(bit)));
+    nr_json_close_array(o);
+    nr_json_member_str(o, NR_STR("engine"), NR_STR("noroshi " NR_VERSION));
     nr_json_member_bool(o, NR_STR("blind"), false);
     nr_json_close_object(o);
 }
@@ -422,6 +432,25 @@ say_problem(void *ctx, const struct nr_diag *d)
     nr_agent_log_diag(ctx, d);
 }
 
+/* What the answers of B come to, in one sentence, into HOME/log. */
+static void
+log_summary(const struct nr_agent *ag, const struct nr_archive *archive,
+    const struct nr_batch *b)
+{
+    static const enum nr_lang langs[] = { NR_LANG_JA, NR_LANG_EN };
+    struct nr_buf text;
+
+    nr_buf_init(&text, SENTENCE_MAX);
+    for (size_t i = 0; i < sizeof(langs) / sizeof(langs[0]); i++) {
+        nr_buf_reset(&text);
+        nr_coverage_sentence(archive, b->answers, b->n_entries, NULL, langs[i],
+            &text);
+        if (nr_buf_cstr(&text))
+            nr_agent_log(ag, "answered: %s", nr_buf_cstr(&text));
+    }
+    nr_buf_fini(&text);
+}
+
 static enum nr_err
 hunt(struct nr_agent *ag, struct nr_arena *a, struct nr_batch *b,
     struct nr_diag *d)
@@ -441,6 +470,8 @@ hunt(struct nr_agent *ag, struct nr_arena *a, struct nr_batch *b,
     if (!err)
         err = nr_archive_hunt(archive, b->entries, b->n_entries, &options, a,
             b->answers, d);
+    if (!err && !b->only_changes)
+        log_summary(ag, archive, b);
     nr_archive_close(archive);
     return err;
 }
