@@ -216,7 +216,7 @@ said_of(struct nr_detail *t, const struct nr_archive_line *l)
     struct nr_ends e;
 
     nr_logline_ends(t->log, (enum nr_source)l->source, l->text, &e);
-    if (e.own) {
+    if (e.own || e.from.n == 0) {
         s.host = e.machine;
         s.role = NR_HOST_MACHINE;
     } else if (is_it(i, e.from)) {
@@ -225,7 +225,7 @@ said_of(struct nr_detail *t, const struct nr_archive_line *l)
         s.host = e.to.n > 0 ? e.to : e.machine;
         s.role = NR_HOST_SERVER;
         s.out = e.got;
-    } else if (e.from.n > 0) {
+    } else {
         s.host = e.from;
         s.role = NR_HOST_CLIENT;
         if (e.sent != NR_BYTES_NONE &&
@@ -234,9 +234,6 @@ said_of(struct nr_detail *t, const struct nr_archive_line *l)
         /* who comes to a server of ours from outside is none of ours */
         if (is_server_log(l->source) && !is_private(e.from))
             s = (struct said){ .out = NR_BYTES_NONE };
-    } else {
-        s.host = e.machine;
-        s.role = NR_HOST_MACHINE;
     }
     if (is_it(i, s.host))
         s.host.n = 0;
