@@ -327,10 +327,10 @@ run(struct wanted *w, const struct stores *s, struct nr_diag *d)
     struct nr_hunt_options o = { .now_s = nr_env_now_s(&w->cli->env) };
     enum nr_err err = NR_OK;
 
-    w->why = d;
     w->answers = calloc(w->n + 1, sizeof(*w->answers));
     if (!w->answers)
         return nr_fail(d, NR_ENOMEM, 0, "hunt: no memory for answers");
+    w->why = d;
     if (w->detail) {
         err = nr_detail_new(w->v, w->n, &w->details, d);
         o.line = nr_detail_line;
@@ -354,6 +354,7 @@ run(struct wanted *w, const struct stores *s, struct nr_diag *d)
         err = hunt_summary(s->a, s->c, w->answers, w->n, d);
     for (size_t i = 0; i < w->n; i++)
         w->seen |= w->answers[i].answer == NR_ANSWER_SEEN;
+    w->why = NULL;
     return err;
 }
 
