@@ -96,7 +96,8 @@ enum nr_err nr_keep_plan(struct nr_archive *a, const struct nr_keep_rule *rule,
     const struct nr_holds *holds, struct nr_arena *arena,
     struct nr_keep_plan *out, struct nr_diag *d) NR_MUST_USE;
 
-/* Days of window W with lines of a kind of mask KINDS, before and after. */
+/* Days of window W that are covered for a kind of mask KINDS (coverage.h),
+ * before and after. */
 struct nr_keep_cover {
     uint64_t window, before, after;
 };

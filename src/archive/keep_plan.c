@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#define SILENT_DAYS 92 /* further back, a silence stands for itself */
+
 /* Before which day segment I is past its time; NR_KEEP_ALWAYS: never. */
 static int64_t
 threshold(const struct nr_archive *a, size_t i, const struct nr_keep_rule *r)
@@ -156,8 +158,10 @@ nr_keep_plan(struct nr_archive *a, const struct nr_keep_rule *rule,
     struct nr_keep_plan *out, struct nr_diag *d)
 {
     struct nr_keep_plan p = { 0 };
-    enum nr_err err = NR_OK;
+    enum nr_err err = store_rhythm(a, d);
 
+    if (err)
+        return err;
     p.fate = nr_new(arena, enum nr_keep_fate, a->n + 1);
     p.hold = nr_new(arena, const struct nr_hold *, a->n + 1);
     if (!p.fate || !p.hold)
@@ -186,6 +190,18 @@ nr_keep_plan(struct nr_archive *a, const struct nr_keep_rule *rule,
     return NR_OK;
 }
 
+/* A silent day goes with the lines before it. */
+static bool
+stays(const struct nr_archive *a, const struct nr_keep_plan *p, unsigned k,
+    int64_t day)
+{
+    int64_t at = day;
+
+    while (at > 0 && day - at < SILENT_DAYS && !is_set(a->days[k], at))
+        at--;
+    return is_set(p->days[k], at);
+}
+
 struct nr_keep_cover
 nr_keep_cover(const struct nr_archive *a, const struct nr_keep_plan *p,
     uint32_t kinds, struct nr_days w)
@@ -201,8 +217,12 @@ nr_keep_cover(const struct nr_archive *a, const struct nr_keep_plan *p,
         bool before = false, after = false;
 
         for (unsigned k = 0; k < NR_LOG_KINDS; k++) {
-            before |= (kinds >> k & 1) && is_set(a->days[k], day);
-            after |= (kinds >> k & 1) && is_set(p->days[k], day);
+            const uint8_t *known = a->judged ? a->known[k] : a->days[k];
+
+            if (!(kinds >> k & 1) || !is_set(known, day))
+                continue;
+            before = true;
+            after |= stays(a, p, k, day);
         }
         c.before += before;
         c.after += after;

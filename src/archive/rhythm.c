@@ -410,6 +410,7 @@ rhythm_find(const struct rhythm_series *s, int64_t end, struct nr_arena *arena,
     out->first = s->base + (int64_t)w.first;
     out->last = s->base + (int64_t)w.last;
     n = w.last - w.first + 1;
+    w.weeks = w.end / WEEK + 1; /* whole ones: hours is a multiple */
     w.bound = log((double)(n > WEEK ? n : WEEK) / RHYTHM_ALPHA);
     w.active = calloc((w.weeks + 1) * WEEK, sizeof(*w.active));
     w.there = calloc((w.weeks + 1) * WEEK, sizeof(*w.there));

@@ -12,8 +12,10 @@
 #define STREAMS_MAX ((size_t)8192)              /* of an archive */
 #define MEMORY      ((size_t)1 << 30)           /* of names and what is found */
 #define SLACK       ((int64_t)RHYTHM_WEEK * 26) /* hours that bits grow by */
-#define S_PER_HOUR  INT64_C(3600)
-#define KEPT        8 /* more than nr_archive_needs() has answers */
+/* Octets of hours in all: 5000 streams of 10 years. Also bounds the time. */
+#define HOURS_MEMORY ((size_t)64 << 20)
+#define S_PER_HOUR   INT64_C(3600)
+#define KEPT         8 /* more than nr_archive_needs() has answers */
 
 struct stream {
     struct seg_stream row; /* name in the arena; jumps, runs: not used */
@@ -37,6 +39,7 @@ struct store_streams {
     struct nr_table table; /* of them, until they are put in order */
     struct nr_arena arena; /* names */
     struct nr_arena found; /* rhythms */
+    size_t octets;         /* of all bits */
     int64_t end;           /* the hour of the youngest line that is believed */
     uint32_t stripped;     /* NR_STREAM_NO_*, of all proxies together */
     uint32_t nat;          /* mask of sources */
@@ -90,11 +93,12 @@ streams_of(struct nr_archive *a)
 
 /* Room for hours [FROM, TO]. */
 static bool
-grow(struct stream *s, int64_t from, int64_t to)
+grow(struct store_streams *x, struct stream *s, int64_t from, int64_t to)
 {
     int64_t base = s->hours ? s->base : from;
     int64_t end = base + (int64_t)s->hours;
     uint8_t *bits;
+    size_t n;
 
     if (s->hours && from >= base && to < end)
         return true;
@@ -104,9 +108,13 @@ grow(struct stream *s, int64_t from, int64_t to)
         end = to + 1 + (s->hours ? SLACK : 0);
     base -= base % RHYTHM_WEEK;
     end += RHYTHM_WEEK - (end - base) % RHYTHM_WEEK;
-    bits = calloc((size_t)(end - base) / 8, 1);
+    n = (size_t)(end - base) / 8;
+    if (n - s->hours / 8 > HOURS_MEMORY - x->octets)
+        return false;
+    bits = calloc(n, 1);
     if (!bits)
         return false;
+    x->octets += n - s->hours / 8;
     if (s->hours)
         memcpy(bits + (s->base - base) / 8, s->bits, s->hours / 8);
     free(s->bits);
@@ -117,9 +125,9 @@ grow(struct stream *s, int64_t from, int64_t to)
 }
 
 static bool
-mark(struct stream *s, int64_t from, int64_t to)
+mark(struct store_streams *x, struct stream *s, int64_t from, int64_t to)
 {
-    if (!grow(s, from, to))
+    if (!grow(x, s, from, to))
         return false;
     for (size_t h = (size_t)(from - s->base); h <= (size_t)(to - s->base); h++)
         s->bits[h / 8] |= (uint8_t)(1u << (h % 8));
@@ -191,7 +199,7 @@ take(struct store_streams *x, const struct seg_stream *row)
     for (uint32_t i = 0; i < row->clients && i < SEG_CLIENTS; i++)
         seg_add_client(&s->row, row->client[i]);
     while (seg_run_next(&runs, &at, &run))
-        if (!mark(s, run.from, run.to))
+        if (!mark(x, s, run.from, run.to))
             return false;
     while (seg_jump_next(&jumps, &jump)) {
         struct nr_unsure u = { jump.to_s, jump.from_s };
@@ -271,7 +279,7 @@ find_stream(struct store_streams *x, struct stream *s)
     struct rhythm_series series;
 
     /* what is silent at the end is silent to the archive's end */
-    if (s->hours && x->end >= s->base && !grow(s, s->base, x->end))
+    if (s->hours && x->end >= s->base && !grow(x, s, s->base, x->end))
         return false;
     series = (struct rhythm_series){ s->bits, s->base, s->hours };
     if (rhythm_find(&series, x->end, &x->found, &s->rhythm))
