@@ -1,6 +1,7 @@
 /* noroshi hunt: ask the archive about a list of indicators. */
 #include "archive/archive.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "clickhouse/clickhouse.h"
 #include "cmds.h"
 #include "hunt_detail.h"
@@ -330,6 +331,7 @@ run(struct wanted *w, const struct stores *s, struct nr_diag *d)
     w->answers = calloc(w->n + 1, sizeof(*w->answers));
     if (!w->answers)
         return nr_fail(d, NR_ENOMEM, 0, "hunt: no memory for answers");
+    nr_mem_large(w->answers, w->n * sizeof(*w->answers));
     w->why = d;
     if (w->detail) {
         err = nr_detail_new(w->v, w->n, &w->details, d);

@@ -2,6 +2,7 @@
 
 #include "warn.h"
 
+#include "base/mem.h"
 #include "feed/feed.h"
 #include "observable/observable.h"
 
@@ -38,6 +39,8 @@ spread(struct list *l, struct nr_diag *d)
     l->v = calloc(l->n + 1, sizeof(struct nr_indicator *));
     if (!l->all || !l->v)
         return nr_fail(d, NR_ENOMEM, 0, "list: no memory");
+    nr_mem_large(l->all, l->n * sizeof(*l->all));
+    nr_mem_large(l->v, l->n * sizeof(struct nr_indicator *));
     for (size_t i = 0; i < l->n; i++) {
         l->all[i] = nr_watchlist_get(l->w, i);
         l->v[i] = &l->all[i];

@@ -1,5 +1,6 @@
 #include "archive/hunt.h"
 
+#include "base/mem.h"
 #include "base/num.h"
 
 #include <stdlib.h>
@@ -262,6 +263,8 @@ nr_archive_hunt(struct nr_archive *a,
     for (size_t i = 0; i < a->n; i++)
         origins |= (segment_info(a->v[i])->flags & SEG_I_NO_URLS) != 0;
     err = all && p.sums ? NR_OK : nr_fail(d, NR_ENOMEM, 0, "hunt: no memory");
+    nr_mem_large(all, n * sizeof(*all));
+    nr_mem_large(p.sums, n * sizeof(*p.sums));
     if (!err)
         err = probes_make(arena, indicators, n, origins, &probes, d);
     if (!err) {

@@ -1,6 +1,7 @@
 /* What a hunt looks up, in the order of the index. */
 #include "archive/hunt.h"
 #include "archive/order.h"
+#include "base/mem.h"
 
 #include <stdlib.h>
 
@@ -86,6 +87,8 @@ sort(struct probes *p)
     size_t done = 0;
     bool ok = v && sorted;
 
+    nr_mem_large(v, 2 * p->n * sizeof(*v));
+    nr_mem_large(sorted, p->n * sizeof(*sorted));
     for (unsigned c = 0; ok && c < SEG_CLASSES; c++) {
         size_t n = 0;
 
