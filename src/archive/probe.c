@@ -106,15 +106,32 @@ sort(struct probes *p)
     return ok;
 }
 
+/* A URL without scheme is two, each with its origin. */
+static size_t
+probes_of(const struct nr_indicator *const *v, size_t n, bool origins)
+{
+    size_t room = n;
+
+    for (size_t i = 0; i < n; i++) {
+        bool both = v[i]->kind == NR_KIND_URL &&
+            nr_bytes_starts(v[i]->key, NR_BYTES("//"));
+
+        if (v[i]->kind == NR_KIND_URL)
+            room += (both ? 2U : 1U) * (origins ? 2U : 1U) - 1U;
+    }
+    return room;
+}
+
 enum nr_err
 probes_make(struct nr_arena *a, const struct nr_indicator *const *v, size_t n,
     bool origins, struct probes *out, struct nr_diag *d)
 {
-    /* a URL without scheme is two, each with its origin */
-    struct probes p = { nr_new(a, struct probe, (origins ? 4 : 2) * n + 1), 0 };
+    size_t room = probes_of(v, n, origins);
+    struct probes p = { nr_new(a, struct probe, room + 1), 0 };
 
-    if (n > UINT32_MAX / 4 || !p.v)
+    if (room > UINT32_MAX || !p.v)
         return nr_fail(d, NR_ENOMEM, 0, "hunt: no memory for the indicators");
+    nr_mem_large(p.v, room * sizeof(*p.v));
     for (size_t i = 0; i < n; i++) {
         struct nr_bytes key = v[i]->key;
 
