@@ -312,7 +312,9 @@ cmd_archive(struct cli *cli, int argc, char **argv)
         "add [-r] [--tz +HHMM] [--memory N] [--growing] [--no-urls] FILE... | "
         "ls | stat | "
         "coverage [--from DAY] [--to DAY] [--kind KIND] [--json] [--ascii] | "
-        "verify | repair SEG... | --all [--discard] | prune --before DAY | "
+        "verify | repair SEG... | --all [--discard] | "
+        "compact [--least N] [--span DAYS] [--memory N] [--dry-run] | prune "
+        "--before DAY | "
         "--keep-days N | --keep-size OCTETS | "
         "--keep-kind KIND=DAYS... [-i LIST...] [--dry-run | --yes] | "
         "hold add NAME FROM TO [--reason TEXT] | hold ls | hold rm NAME  "
@@ -340,6 +342,8 @@ cmd_archive(struct cli *cli, int argc, char **argv)
         { "all", 0, CLI_FLAG, &k.all },
         { "discard", 0, CLI_FLAG, &k.discard },
         { "reason", 0, CLI_TEXT, &k.reason },
+        { "least", 0, CLI_U64, &k.least },
+        { "span", 0, CLI_U64, &k.span_days },
         { "from", 0, CLI_TIME, &c.from_s },
         { "to", 0, CLI_TIME, &c.to_s },
         { "kind", 0, CLI_TEXT, &c.kind },
@@ -352,6 +356,7 @@ cmd_archive(struct cli *cli, int argc, char **argv)
     if (!cli_parse(cli, table, usage, argc, argv, &n))
         return CLI_ERROR;
     k.dir = w.dir;
+    k.memory = w.memory;
     if (n == 1 && strcmp(argv[0], "coverage") == 0)
         return coverage(&w, &c);
     if (w.dir && nr_clickhouse_is(w.dir) &&
@@ -372,6 +377,8 @@ cmd_archive(struct cli *cli, int argc, char **argv)
         return archive_verify(&k);
     if (n > 0 && strcmp(argv[0], "repair") == 0)
         return archive_repair(&k, n - 1, argv + 1);
+    if (n == 1 && strcmp(argv[0], "compact") == 0)
+        return archive_compact(&k);
     if (n == 1 && strcmp(argv[0], "prune") == 0)
         return archive_prune(&k);
     if (n > 1 && strcmp(argv[0], "hold") == 0)

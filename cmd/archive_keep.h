@@ -1,4 +1,4 @@
-/* noroshi archive prune, hold, verify, repair: upkeep of an archive. */
+/* noroshi archive prune, hold, verify, repair, compact: upkeep of an archive. */
 #ifndef ARCHIVE_KEEP_H
 #define ARCHIVE_KEEP_H
 
@@ -16,7 +16,8 @@ struct archive_keep {
     struct cli_list kinds;         /* KIND=DAYS */
     struct cli_list lists;         /* whose questions are looked at */
     const char *reason;
-    size_t failed; /* said on stderr */
+    uint64_t memory, least, span_days; /* of compact; 0: not given */
+    size_t failed;                     /* said on stderr */
 };
 
 /* Each gets the operands after its name and returns an exit status. */
@@ -24,6 +25,7 @@ int archive_prune(struct archive_keep *k);
 int archive_hold(struct archive_keep *k, int argc, char **argv);
 int archive_verify(struct archive_keep *k);
 int archive_repair(struct archive_keep *k, int argc, char **argv);
+int archive_compact(struct archive_keep *k);
 
 /* The archive that the options name. WRITE takes its lock; QUIET: damaged
  * segments are said by the caller. */

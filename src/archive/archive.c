@@ -377,8 +377,8 @@ nr_archive_is_before(const struct nr_archive *a, size_t i, int64_t day)
 }
 
 /* Presence anew, from the segments that are left. */
-static enum nr_err
-count_days(struct nr_archive *a, struct nr_diag *d)
+enum nr_err
+store_recount(struct nr_archive *a, struct nr_diag *d)
 {
     enum nr_err err = NR_OK;
 
@@ -403,5 +403,5 @@ store_drop(struct nr_archive *a, size_t i, const struct nr_diag *why,
     segment_close(a->v[i]);
     for (a->n--; i < a->n; i++)
         a->v[i] = a->v[i + 1];
-    return count_days(a, d);
+    return store_recount(a, d);
 }

@@ -29,6 +29,7 @@ build_open(const char *dir, uint64_t seq, int64_t now_s, struct build **out,
     build_rhythm_file(&b->rhythm, NR_STR(""));
     nr_buf_init(&b->files, FILES_MAX);
     nr_buf_init(&b->rows, ROWS_MAX);
+    nr_buf_init(&b->replaced, SEG_REPLACED_MAX * SEG_REPLACED);
     for (size_t i = 0; i < 2; i++) {
         nr_buf_init(&b->jobs[i].text, SEG_BLOCK_MAX);
         nr_buf_init(&b->jobs[i].meta, META_MAX);
@@ -60,6 +61,7 @@ build_close(struct build *b)
     build_index_fini(b);
     nr_buf_fini(&b->files);
     nr_buf_fini(&b->rows);
+    nr_buf_fini(&b->replaced);
     for (size_t i = 0; i < 2; i++) {
         nr_buf_fini(&b->jobs[i].text);
         nr_buf_fini(&b->jobs[i].meta);
@@ -173,8 +175,8 @@ widen(int64_t *first, int64_t *last, int64_t s)
         *last = s;
 }
 
-static void
-put_meta(struct nr_buf *meta, int64_t *prev, int64_t s, bool denied)
+void
+build_put_row(struct build_job *j, int64_t *prev, int64_t s, bool denied)
 {
     uint64_t v = denied;
 
@@ -184,7 +186,8 @@ put_meta(struct nr_buf *meta, int64_t *prev, int64_t s, bool denied)
         v |= seg_zigzag(s - *prev) << 3;
         *prev = s;
     }
-    seg_put_varint(meta, v);
+    seg_put_varint(&j->meta, v);
+    widen(&j->row.first_s, &j->row.last_s, s);
 }
 
 static bool
@@ -196,8 +199,7 @@ take_line(struct build *b, const struct nr_record *r, struct build_line *l,
                                        : (int32_t)nr_day_of(l->time_s);
     l->denied = r->action == NR_ACTION_DENIED;
     l->source = (uint32_t)r->source;
-    put_meta(&j->meta, prev, l->time_s, l->denied);
-    widen(&j->row.first_s, &j->row.last_s, l->time_s);
+    build_put_row(j, prev, l->time_s, l->denied);
     widen(&b->info.first_s, &b->info.last_s, l->time_s);
     b->info.sources |= 1u << l->source;
     b->info.kinds |= r->kinds;
@@ -233,14 +235,12 @@ read_lines(struct build *b, struct nr_logfile *log, struct nr_bytes text,
 }
 
 enum nr_err
-build_block(struct build *b, struct nr_logfile *log,
-    const struct build_lines *in, struct nr_diag *d)
+build_begin(struct build *b, const struct build_lines *in,
+    struct build_job **out, struct nr_diag *d)
 {
     struct build_job *j = build_turn_job(b);
-    enum nr_source source;
     struct nr_bytes text;
     enum nr_err err;
-    bool ok;
 
     nr_buf_reset(&j->text);
     nr_buf_reset(&j->meta);
@@ -261,9 +261,24 @@ build_block(struct build *b, struct nr_logfile *log,
         .last_s = NR_TIME_NONE,
         .flags = (uint8_t)((in->continues ? SEG_CONTINUES : 0) |
             (in->keep ? 0 : SEG_CUT)) };
-    ok = read_lines(b, log, text, in->continues, j);
     for (size_t t = 0; t < b->tokens.n; t++)
         observe_token(b, j, &b->tokens.v[t]);
+    *out = j;
+    return NR_OK;
+}
+
+enum nr_err
+build_block(struct build *b, struct nr_logfile *log,
+    const struct build_lines *in, struct nr_diag *d)
+{
+    struct build_job *j = NULL;
+    enum nr_source source;
+    enum nr_err err = build_begin(b, in, &j, d);
+    bool ok;
+
+    if (err)
+        return err;
+    ok = read_lines(b, log, nr_buf_bytes(&j->text), in->continues, j);
     if (!ok || j->meta.err || j->seen.err || j->lines.err)
         return nr_fail(d, NR_ENOMEM, 0,
             "archive: no memory for the index; give --memory less");
@@ -336,8 +351,10 @@ build_publish(struct build *b, uint64_t *size, struct nr_diag *d)
     if (!err)
         err = build_rhythm_rows(&b->rhythm,
             seg_writer_section(b->w, SEG_SEC_RHYTHM, b->rhythm.n));
+    nr_buf_put(seg_writer_section(b->w, SEG_SEC_REPLACES, b->n_replaced),
+        nr_buf_bytes(&b->replaced));
     seg_index_fini(&x);
-    if (err || b->files.err)
+    if (err || b->files.err || b->replaced.err)
         return nr_fail(d, NR_ENOMEM, 0,
             "segment: no memory for its index; give --memory less");
     return seg_writer_publish(b->w, size, d);

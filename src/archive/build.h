@@ -132,6 +132,8 @@ struct build {
     uint64_t observations;
 
     struct build_rhythm rhythm;
+    struct nr_buf replaced; /* rows of REPLACES */
+    uint64_t n_replaced;
 
     /* the last row of presence written to, by source, kinds and day */
     uint32_t seen_source, seen_kinds;
@@ -161,6 +163,34 @@ struct build_lines {
 
 enum nr_err build_block(struct build *b, struct nr_logfile *log,
     const struct build_lines *in, struct nr_diag *d) NR_MUST_USE;
+
+/* A block as a segment has it: what is known of its lines is in ROWS, as many
+ * as IN says; all of SOURCE. What the lines say beside that the caller takes
+ * over by the functions below. */
+enum nr_err build_stored(struct build *b, const struct build_lines *in,
+    const struct seg_line *rows, unsigned source,
+    struct nr_diag *d) NR_MUST_USE;
+/* Begin the job of a block: its octets and what is observable in them. NR_ENOMEM. */
+enum nr_err build_begin(struct build *b, const struct build_lines *in,
+    struct build_job **out, struct nr_diag *d) NR_MUST_USE;
+void build_put_row(struct build_job *j, int64_t *prev, int64_t s, bool denied);
+/* Lines of P, a row of another segment; times, sources and kinds of its info;
+ * a stream of it. NR_ENOMEM. */
+enum nr_err build_take_days(struct build *b,
+    const struct seg_presence *p) NR_MUST_USE;
+void build_take_info(struct build *b, const struct seg_info *i);
+enum nr_err build_rhythm_take(struct build_rhythm *x,
+    const struct seg_stream *s) NR_MUST_USE;
+
+/* The sources of the entries with a stored key, where lines say others than
+ * their blocks. V ascends by class and key. After build_turn_wait(). */
+struct build_sources {
+    struct seg_key key;
+    uint32_t cls, sources;
+};
+
+void build_set_sources(struct build *b, const struct build_sources *v,
+    size_t n);
 
 /* Ends the part of a file that the blocks since the last call came from. */
 void build_file(struct build *b, const struct seg_file *f);

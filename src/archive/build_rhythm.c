@@ -311,6 +311,40 @@ build_rhythm_file(struct build_rhythm *x, struct nr_str path)
         .leapt_from = NR_TIME_NONE };
 }
 
+/* S as the segment that has it keeps it. */
+static bool
+open_stream(struct build_rhythm *x, const struct seg_stream *s,
+    struct build_stream *t)
+{
+    struct nr_cur jumps = nr_cur(s->jumps), runs = nr_cur(s->runs);
+    struct seg_jump jump;
+    struct seg_run run;
+    int64_t at = 0;
+
+    t->row = *s;
+    t->row.n_jumps = 0;
+    while (seg_jump_next(&jumps, &jump))
+        put_jump(t, jump.from_s, jump.to_s);
+    while (seg_run_next(&runs, &at, &run))
+        for (int64_t hour = run.from; hour <= run.to; hour++)
+            if (!mark(x, t, hour))
+                return false;
+    return true;
+}
+
+enum nr_err
+build_rhythm_take(struct build_rhythm *x, const struct seg_stream *s)
+{
+    struct build_stream t = { .seen = -1 }, *to;
+    bool ok = open_stream(x, s, &t);
+
+    to = ok ? named(x, &t, s->name) : NULL;
+    ok = to && merge(x, to, &t);
+    x->memory -= t.hours / 8;
+    free(t.bits);
+    return ok ? NR_OK : NR_ENOMEM;
+}
+
 static void
 put_stream(struct nr_buf *out, struct build_stream *s)
 {

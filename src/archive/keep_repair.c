@@ -369,6 +369,21 @@ compare(struct repair *r, struct nr_diag *d)
     return err;
 }
 
+/* What the segment stands in for it stands in for when it is mended. A row that
+ * is damaged names nothing: the checksum in it is another's. */
+static void
+keep_replaced(struct repair *r)
+{
+    uint64_t n = r->s ? segment_replaced_count(r->s) : 0;
+    struct seg_replaced x;
+
+    for (uint64_t i = 0; i < n; i++)
+        if (segment_replaced(r->s, i, &x, NULL) == NR_OK) {
+            seg_put_replaced(&r->b->replaced, &x);
+            r->b->n_replaced++;
+        }
+}
+
 /* The old file gets a second name; publishing then takes its first one. */
 static enum nr_err
 publish(struct repair *r, bool discard, struct nr_diag *d)
@@ -388,6 +403,7 @@ publish(struct repair *r, bool discard, struct nr_diag *d)
             : nr_fail_file(d, "repair: keep the damaged segment", old);
     if (err)
         return err;
+    keep_replaced(r);
     err = build_publish(r->b, &size, d);
     if (err || discard)
         (void)unlink(old);

@@ -87,6 +87,9 @@ struct nr_indicator;
 void store_notes(const struct nr_archive *a, const struct nr_indicator *i,
     struct nr_answer *x);
 
+/* Days and streams anew, from the segments that are there. */
+enum nr_err store_recount(struct nr_archive *a, struct nr_diag *d) NR_MUST_USE;
+
 /* Days of window W on which a kind of mask KINDS is known. */
 uint64_t store_covered(const struct nr_archive *a, uint32_t kinds,
     struct nr_days w);

@@ -101,11 +101,13 @@ store_hide(struct nr_archive *a, uint64_t *bad, size_t *n_bad,
         free(v);
         return err;
     }
-    kept = calloc(a->n + *n_bad + 1, sizeof(*kept));
+    kept = calloc(a->n + *n_bad + a->n_hidden + 1, sizeof(*kept));
     if (!kept) {
         free(v);
         return nr_fail(d, NR_ENOMEM, 0, "archive: no memory");
     }
+    for (size_t i = 0; i < a->n_hidden; i++)
+        kept[k++] = a->hidden[i];
     for (size_t i = 0; i < a->n; i++) {
         struct segment *s = a->v[i];
 
