@@ -450,6 +450,53 @@ test_flags(void **state)
         check_kept(&kept_cases[i]);
 }
 
+/* A row by hand, and what is none. */
+static void
+test_rows(void **state)
+{
+    const struct {
+        const char *name;
+        struct nr_bytes row;
+        bool is;
+    } cases[] = {
+        { "one", NR_BYTES("\3\1\1a\0\0\0\0\0\0\1\0\1\5\2"), true },
+        { "no hours", NR_BYTES("\3\1\1a\0\0\0\0\0\0\1\0\0"), true },
+        { "counts", NR_BYTES("\3\1\1a\5\5\5\5\5\0\1\0\0"), true },
+        { "clients", NR_BYTES("\3\1\1a\0\0\0\0\0\1\1\2\3\4\1\0\0"), true },
+        { "many clients", NR_BYTES("\3\1\1a\0\0\0\0\0\5\1\0\0"), true },
+        { "two stretches", NR_BYTES("\3\1\1a\0\0\0\0\0\0\1\0\2\5\2\0\0"),
+            true },
+        { "no such source", NR_BYTES("\x7f\1\1a\0\0\0\0\0\0\1\0\0"), false },
+        { "no such kind", NR_BYTES("\3\x80\x10\1a\0\0\0\0\0\0\1\0\0"), false },
+        { "no text", NR_BYTES("\3\1\1\xff\0\0\0\0\0\0\1\0\0"), false },
+        { "more queries than URLs", NR_BYTES("\3\1\1a\5\6\5\5\5\0\1\0\0"),
+            false },
+        { "too many clients", NR_BYTES("\3\1\1a\0\0\0\0\0\6\1\0\0"), false },
+        { "too many jumps", NR_BYTES("\3\1\1a\0\0\0\0\0\0\1\x41\0"), false },
+        { "a jump ahead", NR_BYTES("\3\1\1a\0\0\0\0\0\0\1\1\4\2\0"), false },
+        { "a jump back", NR_BYTES("\3\1\1a\0\0\0\0\0\0\1\1\4\1\0"), true },
+        { "an hour of the year 2200",
+            NR_BYTES("\3\1\1a\0\0\0\0\0\0\1\0\1\x90\x87\x7b\0"), false },
+        { "the last hour of 2199",
+            NR_BYTES("\3\1\1a\0\0\0\0\0\0\1\0\1\x8f\x87\x7b\0"), true },
+        { "a stretch beyond it",
+            NR_BYTES("\3\1\1a\0\0\0\0\0\0\1\0\1\x8f\x87\x7b\1"), false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct nr_archive *a = nr_archive_blank();
+
+        assert_non_null(a);
+        CHECK_CASE(cases[i].name,
+            nr_archive_mark_rows(a, cases[i].row) ==
+                (cases[i].is ? NR_OK : NR_EFORMAT));
+        CHECK_CASE(cases[i].name,
+            nr_coverage_streams(a) == (cases[i].is ? 1 : 0));
+        nr_archive_close(a);
+    }
+}
+
 int
 main(void)
 {
@@ -460,6 +507,7 @@ main(void)
         NR_TEST(test_names),
         NR_TEST(test_clocks),
         NR_TEST(test_flags),
+        NR_TEST(test_rows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

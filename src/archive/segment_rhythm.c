@@ -152,7 +152,7 @@ segment_rhythm_next(struct nr_cur *c, struct seg_stream *out)
     for (uint32_t i = 0; i < out->clients && out->clients <= SEG_CLIENTS; i++)
         out->client[i] = nr_cur_le32(c);
     out->lines = seg_get_varint(c);
-    if (kinds > UINT32_MAX || out->name.n != name.n ||
+    if (kinds >> NR_LOG_KINDS != 0 || out->name.n != name.n ||
         out->source >= NR_SOURCES || out->queries > out->urls ||
         out->paths > out->urls || out->tunnels > out->urls ||
         out->secure > out->urls || clients > SEG_CLIENTS + 1)
