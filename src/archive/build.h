@@ -203,8 +203,8 @@ enum nr_err build_publish(struct build *b, uint64_t *size,
  * false: no memory. */
 bool build_rhythm_line(struct build_rhythm *x, const struct nr_record *r,
     int64_t time_s) NR_MUST_USE;
-/* The lines since the last call were of file NAME. */
-void build_rhythm_file(struct build_rhythm *x, struct nr_str name);
+/* The lines since the last call were of file PATH. */
+void build_rhythm_file(struct build_rhythm *x, struct nr_str path);
 /* The rows of all streams, appended to OUT. NR_ENOMEM. */
 enum nr_err build_rhythm_rows(struct build_rhythm *x,
     struct nr_buf *out) NR_MUST_USE;

@@ -232,23 +232,33 @@ build_rhythm_line(struct build_rhythm *x, const struct nr_record *r,
     return true;
 }
 
-/* The named stream that S of a file belongs to; beyond the limit one without a
- * name for each source, and then none. */
 static struct build_stream *
-named(struct build_rhythm *x, const struct build_stream *s, struct nr_str name)
+find(const struct build_rhythm *x, const struct build_stream *s,
+    struct nr_str name)
 {
-    struct build_stream *t;
-
     for (size_t i = 0; i < x->n; i++) {
-        t = x->v[i];
+        struct build_stream *t = x->v[i];
+
         if (t->row.source == s->row.source && t->row.kinds == s->row.kinds &&
             nr_str_eq(t->row.name, name))
             return t;
     }
-    if (name.n > 0 && x->n >= SEG_STREAMS_MAX / 2)
-        return named(x, s, NR_STR(""));
-    if (x->n >= SEG_STREAMS_MAX)
-        return x->v[x->n - 1];
+    return NULL;
+}
+
+/* The named stream that S of a file belongs to; beyond the limit one without a
+ * name for each source. NULL: no memory, or no room even so. */
+static struct build_stream *
+named(struct build_rhythm *x, const struct build_stream *s, struct nr_str name)
+{
+    struct build_stream *t = find(x, s, name);
+
+    if (!t && name.n > 0 && x->n >= SEG_STREAMS_MAX / 2) {
+        name.n = 0;
+        t = find(x, s, name);
+    }
+    if (t || x->n >= SEG_STREAMS_MAX)
+        return t;
     t = add(&x->v, &x->n, &x->cap);
     if (!t)
         return NULL;
@@ -300,7 +310,8 @@ build_rhythm_file(struct build_rhythm *x, struct nr_str path)
     for (size_t i = 0; i < x->n_file; i++) {
         struct build_stream *s = x->file[i], *t = named(x, s, is);
 
-        if (!t || !merge(x, t, s))
+        /* hours that no stream has room for are not covered, that is all */
+        if (t ? !merge(x, t, s) : x->n < SEG_STREAMS_MAX)
             x->failed = true;
         x->memory -= s->hours / 8;
         stream_free(s);

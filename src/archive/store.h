@@ -82,10 +82,10 @@ void streams_clear(struct nr_archive *a);
 enum nr_err store_rhythm(struct nr_archive *a, struct nr_diag *d) NR_MUST_USE;
 
 struct nr_indicator;
-/* What is to be said to the answer X for I besides, and what that makes of it.
- * X is complete otherwise; after store_rhythm(). */
+/* What is to be said to the answer V for I besides, and what that makes of it.
+ * V is complete otherwise; after store_rhythm(). */
 void store_notes(const struct nr_archive *a, const struct nr_indicator *i,
-    struct nr_answer *x);
+    struct nr_answer *v);
 
 /* Days and streams anew, from the segments that are there. */
 enum nr_err store_recount(struct nr_archive *a, struct nr_diag *d) NR_MUST_USE;

@@ -273,11 +273,37 @@ by_name(const void *a, const void *b)
     return (x->row.name.n > y->row.name.n) - (x->row.name.n < y->row.name.n);
 }
 
+static int
+by_begin(const void *a, const void *b)
+{
+    const struct nr_unsure *x = a, *y = b;
+
+    if (x->from_s != y->from_s)
+        return x->from_s < y->from_s ? -1 : 1;
+    return (x->to_s > y->to_s) - (x->to_s < y->to_s);
+}
+
+/* In order, each once: segments come in any. */
+static void
+sort_unsure(struct stream *s)
+{
+    struct nr_unsure *v = (void *)s->unsure.p;
+    size_t n = s->unsure.n / sizeof(*v), kept = 0;
+
+    if (n > 1)
+        qsort(v, n, sizeof(*v), by_begin);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || by_begin(&v[i], &v[kept - 1]) != 0)
+            v[kept++] = v[i];
+    s->unsure.n = kept * sizeof(*v);
+}
+
 static bool
 find_stream(struct store_streams *x, struct stream *s)
 {
     struct rhythm_series series;
 
+    sort_unsure(s);
     /* what is silent at the end is silent to the archive's end */
     if (s->hours && x->end >= s->base && !grow(x, s, s->base, x->end))
         return false;
