@@ -234,6 +234,7 @@ say_windows(const struct archive_keep *k, const struct nr_archive *a,
         was = (double)c.before / (double)c.window;
         is = (double)c.after / (double)c.window;
         poorer++;
+        list_spell(list, i);
         mute += was >= NR_COVERAGE_MIN && is < NR_COVERAGE_MIN;
         (void)printf("window\t%s\t%.*s\t%s\t%s\t%.3f\t%.3f\t%s\n",
             nr_kind_name(v[i]->kind), NR_FMT(v[i]->value),

@@ -31,6 +31,7 @@ struct wanted {
     uint64_t limit;
     enum form form;
     bool iso;
+    struct list *list;
     struct nr_arena arena;
     const struct nr_indicator **v;
     struct nr_answer *answers;
@@ -276,6 +277,9 @@ print_answers(struct wanted *w, struct nr_diag *d)
     enum nr_err err = NR_OK;
 
     w->printed = true;
+    for (size_t i = 0; i < w->n; i++)
+        if (w->answers[i].lines > 0 || w->all)
+            list_spell(w->list, i);
     if (w->form == FORM_STIX)
         return hunt_stix(&w->cli->env, w->v, w->answers, w->n, w->all, d);
     for (size_t i = 0; !err && i < w->n; i++) {
@@ -405,7 +409,6 @@ hunt(struct wanted *w)
     char dir[NR_PATH_MAX];
     struct nr_archive_problem p = { problem, w };
     struct stores s = { NULL, NULL };
-    struct list *list = NULL;
     struct nr_diag d = { 0 };
     size_t damaged = 0;
     enum nr_err err;
@@ -413,9 +416,9 @@ hunt(struct wanted *w)
     w->at_us = w->cli->env.now_us(w->cli->env.ctx);
     err = nr_path_join(dir, w->cli->home, "archive", &d);
     if (!err)
-        err = list_load(w->cli, w->lists.v, w->lists.n, &list, &d);
+        err = list_load(w->cli, w->lists.v, w->lists.n, &w->list, &d);
     if (!err)
-        list_indicators(list, &w->v, &w->n);
+        list_indicators(w->list, &w->v, &w->n);
     end_stage(w, STAGE_LISTS);
     if (!err && w->archive && nr_clickhouse_is(w->archive))
         err = nr_clickhouse_open(w->archive, false, &s.c, &d);
@@ -436,7 +439,7 @@ hunt(struct wanted *w)
     nr_clickhouse_close(s.c);
     nr_detail_free(w->details);
     free(w->answers);
-    list_free(list);
+    list_free(w->list);
     if (err) {
         (void)nr_fail(&d, err, 0, "hunt: failed");
         return cli_fail(w->cli, &d);

@@ -42,7 +42,7 @@ spread(struct list *l, struct nr_diag *d)
     nr_mem_large(l->all, l->n * sizeof(*l->all));
     nr_mem_large(l->v, l->n * sizeof(struct nr_indicator *));
     for (size_t i = 0; i < l->n; i++) {
-        l->all[i] = nr_watchlist_get(l->w, i);
+        l->all[i] = nr_watchlist_bare(l->w, i);
         l->v[i] = &l->all[i];
     }
     return NR_OK;
@@ -89,6 +89,12 @@ list_indicators(const struct list *l, const struct nr_indicator ***v, size_t *n)
 {
     *v = l->v;
     *n = l->n;
+}
+
+void
+list_spell(struct list *l, size_t i)
+{
+    l->all[i].value = nr_watchlist_get(l->w, i).value;
 }
 
 void

@@ -14,9 +14,12 @@ struct list;
 enum nr_err list_load(const struct cli *cli, const char *const *paths, size_t n,
     struct list **out, struct nr_diag *d) NR_MUST_USE;
 
-/* Pointers to its indicators; borrowed from L. */
+/* Pointers to its indicators; borrowed from L. Their values may be empty until
+ * list_spell(): of a large list few are printed. */
 void list_indicators(const struct list *l, const struct nr_indicator ***v,
     size_t *n);
+
+void list_spell(struct list *l, size_t i);
 
 void list_free(struct list *l); /* NULL is fine */
 

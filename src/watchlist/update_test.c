@@ -172,7 +172,13 @@ check_same(const char *path, const struct model *m, const struct nr_tokens *t)
     assert_string_equal(x, y);
     for (size_t i = 0; i < nr_watchlist_count(have); i++) {
         struct nr_indicator ind = nr_watchlist_get(have, i);
+        struct nr_indicator bare = nr_watchlist_bare(have, i);
         size_t at = SIZE_MAX;
+
+        assert_int_equal(bare.kind, ind.kind);
+        assert_true(nr_bytes_eq(bare.key, ind.key));
+        assert_int_equal(bare.n_claims, ind.n_claims);
+        assert_true(nr_str_eq(bare.value, ind.value) || bare.value.n == 0);
 
         assert_true(nr_watchlist_find(have, ind.kind, ind.key, &at));
         assert_int_equal(at, i);

@@ -385,6 +385,15 @@ nr_watchlist_get(const struct nr_watchlist *w, size_t i)
 }
 
 struct nr_indicator
+nr_watchlist_bare(const struct nr_watchlist *w, size_t i)
+{
+    struct nr_indicator x;
+
+    (void)read_number(w, nr_wl_number_of(w, i), &x);
+    return x;
+}
+
+struct nr_indicator
 nr_watchlist_read(const struct nr_watchlist *w, size_t i, struct nr_buf *text)
 {
     struct nr_indicator x;

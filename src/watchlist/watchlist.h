@@ -311,6 +311,10 @@ struct nr_indicator nr_watchlist_get(const struct nr_watchlist *w, size_t i);
 struct nr_indicator nr_watchlist_read(const struct nr_watchlist *w, size_t i,
     struct nr_buf *text);
 
+/* The same without the value of what is not its own text (addresses, hashes):
+ * for walks that print few. */
+struct nr_indicator nr_watchlist_bare(const struct nr_watchlist *w, size_t i);
+
 /* Claim K (< n_claims) of indicator I. */
 struct nr_claim nr_watchlist_claim(const struct nr_watchlist *w, size_t i,
     size_t k);
