@@ -251,7 +251,7 @@ static enum nr_err
 work(struct compact *c, struct nr_compacted *out, struct nr_diag *d)
 {
     enum nr_err err = NR_OK;
-    size_t from, n;
+    size_t from = 0, n = 0;
 
     for (;;) {
         struct nr_compact_merge m = { 0 };
