@@ -533,7 +533,7 @@ store_notes(const struct nr_archive *a, const struct nr_indicator *i,
     v->notes = k->notes;
     if (v->lines > 0 && v->sources != 0 && (v->sources & ~x->nat) == 0)
         v->notes |= NR_NOTE_HOST_UNKNOWN;
-    if (i->kind == NR_KIND_URL && v->lines == 0 &&
+    if (x->stripped && i->kind == NR_KIND_URL && v->lines == 0 &&
         (url_needs(i->key) & x->stripped)) {
         v->notes |= NR_NOTE_QUERY_STRIPPED;
         v->answer = NR_ANSWER_CANNOT_SAY;
