@@ -81,6 +81,11 @@ def test_answers_of_one_report_come_in_one_post(hub, home):
     assert home.box("pending") == []
     assert "answers seen\t1" in home.run("status")
     assert (home.path / "watchlist/hub.nrw").exists()
+    cover = seen["x_noroshi_coverage"]
+    assert cover["notes"] == [] and cover["engine"].startswith("noroshi ")
+    said = [x for x in home.log().splitlines() if "answered: " in x]
+    assert len(said) == 2 and "5 件中 1 件の指標の痕跡がありました" in said[0]
+    assert "traces of 1 of 5 indicators were found" in said[1]
 
 
 def test_every_process_is_confined(hub, home):

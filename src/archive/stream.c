@@ -3,6 +3,8 @@
 #include "archive/segment.h"
 #include "base/num.h"
 
+#define DATE_DIGITS ((size_t)6) /* 160501, 201605, 20160501 */
+
 static bool
 is_sep(char c)
 {
@@ -62,6 +64,7 @@ without_date(struct nr_str s)
     return s;
 }
 
+/* Without a number behind a dot, or one that is long enough for a date. */
 static struct nr_str
 without_number(struct nr_str s)
 {
@@ -69,9 +72,10 @@ without_number(struct nr_str s)
 
     while (n > 0 && is_digit(s.p[n - 1]))
         n--;
-    if (n < s.n && n > 1 && s.p[n - 1] == '.' &&
-        has_letter((struct nr_str){ s.p, n - 1 }))
-        s.n = n - 1;
+    if (n == s.n || !has_letter((struct nr_str){ s.p, n }) ||
+        (s.p[n - 1] != '.' && s.n - n < DATE_DIGITS))
+        return s;
+    s.n = n - is_sep(s.p[n - 1]);
     return s;
 }
 
