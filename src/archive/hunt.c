@@ -1,6 +1,5 @@
 #include "archive/hunt.h"
 
-#include "base/mem.h"
 #include "base/num.h"
 
 #include <stdlib.h>
@@ -33,13 +32,6 @@ by_time(const void *a, const void *b)
     return (x->indicator > y->indicator) - (x->indicator < y->indicator);
 }
 
-static void
-clear(struct sum *v, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        v[i] = (struct sum){ .first_s = NR_TIME_NONE, .last_s = NR_TIME_NONE };
-}
-
 /* What the segment showed of the indicators that it hit into ALL, unless it is
  * to be FORGOTten; the sums of the pass are clear again. */
 static void
@@ -50,13 +42,15 @@ merge(struct pass *p, struct sum *all, bool forget)
         struct sum *from = &p->sums[k], *to = &all[k];
 
         if (from->lines > 0 && !forget) {
+            if (to->lines == 0)
+                *to = SUM_CLEAR;
             to->lines += from->lines;
             to->denied += from->denied;
             to->sources |= from->sources;
             sum_add_time(to, from->first_s);
             sum_add_time(to, from->last_s);
         }
-        clear(from, 1);
+        *from = SUM_CLEAR;
     }
 }
 
@@ -201,8 +195,8 @@ answer(struct nr_archive *a, const struct nr_indicator *const *ind, size_t n,
 
         *x = (struct nr_answer){ .lines = all[i].lines,
             .denied = all[i].denied,
-            .first_s = all[i].first_s,
-            .last_s = all[i].last_s,
+            .first_s = all[i].lines ? all[i].first_s : NR_TIME_NONE,
+            .last_s = all[i].lines ? all[i].last_s : NR_TIME_NONE,
             .days = all[i].days,
             .sources = all[i].sources,
             .kinds = nr_archive_needs(ind[i]->kind),
@@ -263,13 +257,9 @@ nr_archive_hunt(struct nr_archive *a,
     for (size_t i = 0; i < a->n; i++)
         origins |= (segment_info(a->v[i])->flags & SEG_I_NO_URLS) != 0;
     err = all && p.sums ? NR_OK : nr_fail(d, NR_ENOMEM, 0, "hunt: no memory");
-    nr_mem_large(all, n * sizeof(*all));
-    nr_mem_large(p.sums, n * sizeof(*p.sums));
     if (!err)
         err = probes_make(arena, indicators, n, origins, &probes, d);
     if (!err) {
-        clear(all, n);
-        clear(p.sums, n);
         err = run_all(a, &p, all, o, d);
     }
     if (!err) {

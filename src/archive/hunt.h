@@ -48,6 +48,9 @@ struct sum {
     uint64_t last_file, last_line; /* counted last; file from 1 */
 };
 
+#define SUM_CLEAR \
+    ((struct sum){ .first_s = NR_TIME_NONE, .last_s = NR_TIME_NONE })
+
 void sum_add_time(struct sum *s, int64_t time_s);
 
 struct day_of {
@@ -70,7 +73,8 @@ struct pass {
     const struct probes *probes;
     bool lines;          /* every line is wanted */
     struct nr_arena mem; /* reset for each segment */
-    struct sum *sums;    /* of each indicator, for this segment; clear before */
+    struct sum *sums;    /* of each indicator, for this segment; those that are
+                            hit are cleared then, no other page is touched */
     struct nr_buf days;  /* struct day_of */
     struct nr_buf refs;  /* struct ref */
     struct nr_buf hits;  /* struct hit */

@@ -88,6 +88,7 @@ take_hit(struct pass *p, uint32_t i, struct seg_key key, uint64_t at,
     struct hit h = { .probe = i, .indicator = x->indicator, .key = key };
     enum nr_err err = NR_OK;
 
+    p->sums[x->indicator] = SUM_CLEAR;
     if (x->origin) /* its blocks are those of many URLs: pass_origin.c */
         pass_origin_hit(p, i, at);
     else

@@ -78,18 +78,15 @@ put_url(struct nr_arena *a, struct probes *p, uint32_t indicator,
     return true;
 }
 
-/* P->v by class, each in the order of the index. */
+/* P->v by class, each in the order of the index, into SORTED. */
 static bool
-sort(struct probes *p)
+sort(const struct probes *p, struct probe *sorted)
 {
     struct order *v = calloc(2 * p->n + 1, sizeof(*v));
-    struct probe *sorted = calloc(p->n + 1, sizeof(*sorted));
     size_t done = 0;
-    bool ok = v && sorted;
 
     nr_mem_large(v, 2 * p->n * sizeof(*v));
-    nr_mem_large(sorted, p->n * sizeof(*sorted));
-    for (unsigned c = 0; ok && c < SEG_CLASSES; c++) {
+    for (unsigned c = 0; v && c < SEG_CLASSES; c++) {
         size_t n = 0;
 
         for (size_t i = 0; i < p->n; i++)
@@ -99,11 +96,8 @@ sort(struct probes *p)
         for (size_t i = 0; i < n; i++)
             sorted[done++] = p->v[v[i].of];
     }
-    if (ok && done > 0)
-        memcpy(p->v, sorted, done * sizeof(*sorted));
-    free(sorted);
     free(v);
-    return ok;
+    return v != NULL;
 }
 
 /* A URL without scheme is two, each with its origin. */
@@ -122,33 +116,42 @@ probes_of(const struct nr_indicator *const *v, size_t n, bool origins)
     return room;
 }
 
+static bool
+put_all(struct nr_arena *a, struct probes *p,
+    const struct nr_indicator *const *v, size_t n, bool origins)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct nr_bytes key = v[i]->key;
+
+        if (v[i]->kind == NR_KIND_URL && nr_bytes_starts(key, NR_BYTES("//"))) {
+            if (!put_url(a, p, (uint32_t)i, key, origins))
+                return false;
+        } else if (v[i]->kind == NR_KIND_URL) {
+            (void)put_name_of_url(p, (uint32_t)i, key, origins);
+        } else {
+            /* Kinds that are not indexed are answered by their coverage. */
+            (void)put(p, (uint32_t)i, v[i]->kind, key);
+        }
+    }
+    return true;
+}
+
 enum nr_err
 probes_make(struct nr_arena *a, const struct nr_indicator *const *v, size_t n,
     bool origins, struct probes *out, struct nr_diag *d)
 {
     size_t room = probes_of(v, n, origins);
-    struct probes p = { nr_new(a, struct probe, room + 1), 0 };
+    struct probes p = { calloc(room + 1, sizeof(struct probe)), 0 };
+    struct probe *sorted = nr_new(a, struct probe, room + 1);
+    bool ok = p.v && sorted && room <= UINT32_MAX;
 
-    if (room > UINT32_MAX || !p.v)
-        return nr_fail(d, NR_ENOMEM, 0, "hunt: no memory for the indicators");
     nr_mem_large(p.v, room * sizeof(*p.v));
-    for (size_t i = 0; i < n; i++) {
-        struct nr_bytes key = v[i]->key;
-
-        if (v[i]->kind == NR_KIND_URL && nr_bytes_starts(key, NR_BYTES("//"))) {
-            if (!put_url(a, &p, (uint32_t)i, key, origins))
-                return nr_fail(d, NR_ENOMEM, 0,
-                    "hunt: no memory for the indicators");
-        } else if (v[i]->kind == NR_KIND_URL) {
-            (void)put_name_of_url(&p, (uint32_t)i, key, origins);
-        } else {
-            /* Kinds that are not indexed are answered by their coverage. */
-            (void)put(&p, (uint32_t)i, v[i]->kind, key);
-        }
-    }
-    if (!sort(&p))
+    nr_mem_large(sorted, room * sizeof(*sorted));
+    ok = ok && put_all(a, &p, v, n, origins) && sort(&p, sorted);
+    free(p.v);
+    if (!ok)
         return nr_fail(d, NR_ENOMEM, 0, "hunt: no memory for the indicators");
-    *out = p;
+    *out = (struct probes){ sorted, p.n };
     return NR_OK;
 }
 
