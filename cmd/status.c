@@ -1,4 +1,6 @@
 /* noroshi status: how a home stands. */
+#include "archive/standing.h"
+#include "base/file.h"
 #include "cmds.h"
 #include "member/member.h"
 #include "json/json.h"
@@ -15,7 +17,28 @@ struct status {
     int64_t pid;
     size_t boxes[NR_BOXES];
     struct nr_answer_counts answers;
+    struct nr_standing_stat standing; /* zeros: nothing was asked yet */
 };
+
+/* What the standing hunt has done; a home without one has asked nothing. */
+static enum nr_err
+gather_standing(struct cli *cli, struct status *s, struct nr_diag *d)
+{
+    char path[NR_PATH_MAX];
+    struct nr_standing *standing = NULL;
+    struct nr_diag why = { 0 };
+    enum nr_err err = nr_path_join(path, cli->home, NR_HOME_STANDING, d);
+
+    if (err)
+        return err;
+    err = nr_standing_open(path, false, &standing, NULL, &why);
+    if (!err)
+        nr_standing_stat(standing, &s->standing);
+    nr_standing_close(standing);
+    if (err && err != NR_ENOTFOUND && d)
+        *d = why;
+    return err == NR_ENOTFOUND ? NR_OK : err;
+}
 
 static enum nr_err
 gather(struct cli *cli, struct nr_arena *a, struct status *s, struct nr_diag *d)
@@ -39,7 +62,8 @@ gather(struct cli *cli, struct nr_arena *a, struct status *s, struct nr_diag *d)
             return err;
         s->boxes[box] = names.n;
     }
-    return nr_answers_count(cli->home, &s->answers, d);
+    err = gather_standing(cli, s, d);
+    return err ? err : nr_answers_count(cli->home, &s->answers, d);
 }
 
 static void
@@ -68,6 +92,9 @@ print_text(const struct cli *cli, const struct status *s)
             s->boxes[box]);
     for (int i = 0; i < NR_ANSWER_WORDS; i++)
         printf("answers %s\t%zu\n", nr_answer_word(i), s->answers.n[i]);
+    printf("standing values\t%" PRIu64 "\nstanding segments\t%" PRIu64
+           "\nstanding behind\t%" PRIu64 "\n",
+        s->standing.values, s->standing.segments, s->standing.behind);
 }
 
 static enum nr_err
@@ -114,6 +141,13 @@ print_json(const struct cli *cli, const struct status *s)
     for (int i = 0; i < NR_ANSWER_WORDS; i++)
         nr_json_member_i64(&o, nr_str_of(nr_answer_word(i)),
             (int64_t)s->answers.n[i]);
+    nr_json_close_object(&o);
+    nr_json_key(&o, NR_STR("standing"));
+    nr_json_open_object(&o);
+    nr_json_member_i64(&o, NR_STR("values"), (int64_t)s->standing.values);
+    nr_json_member_i64(&o, NR_STR("segments"), (int64_t)s->standing.segments);
+    nr_json_member_i64(&o, NR_STR("behind"), (int64_t)s->standing.behind);
+    nr_json_member_i64(&o, NR_STR("found"), (int64_t)s->standing.found);
     nr_json_close_object(&o);
     nr_json_close_object(&o);
     err = nr_json_out_end(&o);

@@ -30,6 +30,11 @@
 #define NR_EXIT_AGAIN    4 /* courier: resolve the name anew, start me */
 #define NR_EXIT_CONFINED 5 /* the sandbox was refused: do not try again */
 
+struct nr_indicator; /* watchlist/watchlist.h */
+struct nr_answer;    /* archive/archive.h */
+struct nr_standing;  /* archive/standing.h */
+struct nr_archive;   /* archive/archive.h */
+
 struct nr_agent {
     const char *home;
     const struct nr_env *env;
@@ -43,6 +48,9 @@ struct nr_agent {
     int to_courier[2], to_keeper[2]; /* pipes: read end, write end */
     int pid_fd;                      /* of a child: its pid file */
     const char *role;
+    struct nr_standing *standing; /* the keeper's; NULL: none could be opened,
+                                     all is asked of all segments */
+    struct nr_archive *archive;   /* while all is asked again; else NULL */
     const char **source_dirs; /* NULL-terminated; what the keeper may read */
 };
 
@@ -67,10 +75,30 @@ void nr_agent_announce(const struct nr_agent *ag);
 int nr_keeper_main(struct nr_agent *ag);
 int nr_courier_main(struct nr_agent *ag);
 
+/* --- keeper: the standing hunt (standing.c) --- */
+
+/* Open HOME/standing. Without it, said in the log, the agent works as well,
+ * and slower. */
+void nr_stand_open(struct nr_agent *ag);
+void nr_stand_close(struct nr_agent *ag);
+
+/* The home's archive as it is now; nr_archive_close. */
+enum nr_err nr_stand_archive(struct nr_agent *ag, struct nr_archive **out,
+    struct nr_diag *d) NR_MUST_USE;
+
+/* The answers of V[0..n) from it. */
+enum nr_err nr_stand_hunt(struct nr_agent *ag, struct nr_archive *archive,
+    struct nr_arena *a, const struct nr_indicator *const *v, size_t n,
+    struct nr_answer *out, struct nr_diag *d) NR_MUST_USE;
+
+/* Around a round in which all that stands is asked: the archive stays open.
+ * What was not asked in a whole ROUND stands no longer. */
+enum nr_err nr_stand_begin(struct nr_agent *ag, struct nr_diag *d) NR_MUST_USE;
+enum nr_err nr_stand_end(struct nr_agent *ag, bool round,
+    struct nr_diag *d) NR_MUST_USE;
+
 /* --- keeper: answering (compose.c) --- */
 
-struct nr_indicator;
-struct nr_answer;
 struct nr_json;
 
 /* One indicator object to be answered, with the values it names. */

@@ -426,12 +426,6 @@ answer_share(struct nr_agent *ag, struct nr_answer_log *log,
     return err;
 }
 
-static void
-say_problem(void *ctx, const struct nr_diag *d)
-{
-    nr_agent_log_diag(ctx, d);
-}
-
 /* What the answers of B come to, in one sentence, into HOME/log. */
 static void
 log_summary(const struct nr_agent *ag, const struct nr_archive *archive,
@@ -455,24 +449,23 @@ static enum nr_err
 hunt(struct nr_agent *ag, struct nr_arena *a, struct nr_batch *b,
     struct nr_diag *d)
 {
-    const struct nr_archive_problem problem = { say_problem, ag };
-    const struct nr_hunt_options options = { .now_s = nr_env_now_s(ag->env) };
-    struct nr_archive *archive = NULL;
-    char path[NR_PATH_MAX];
-    enum nr_err err = nr_path_join(path, ag->home, NR_HOME_ARCHIVE, d);
+    struct nr_archive *archive = ag->archive;
+    enum nr_err err = NR_OK;
 
     b->answers = nr_new(a, struct nr_answer, b->n_entries + 1);
-    if (!err && !b->answers)
-        err = nr_fail(d, NR_ENOMEM, 0, "agent: no memory to hunt");
-    if (err || b->n_entries == 0)
-        return err;
-    err = nr_archive_open(path, NR_ARCHIVE_READ, &problem, &archive, d);
+    if (!b->answers)
+        return nr_fail(d, NR_ENOMEM, 0, "agent: no memory to hunt");
+    if (b->n_entries == 0)
+        return NR_OK;
+    if (!archive)
+        err = nr_stand_archive(ag, &archive, d);
     if (!err)
-        err = nr_archive_hunt(archive, b->entries, b->n_entries, &options, a,
+        err = nr_stand_hunt(ag, archive, a, b->entries, b->n_entries,
             b->answers, d);
     if (!err && !b->only_changes)
         log_summary(ag, archive, b);
-    nr_archive_close(archive);
+    if (archive != ag->archive)
+        nr_archive_close(archive);
     return err;
 }
 

@@ -479,7 +479,8 @@ nr_intake_again(struct nr_agent *ag, struct nr_answer_log *log, bool *sent,
 {
     const size_t cap = NR_BATCH_MAX * 64;
     size_t n = log->n; /* answering appends to the log, not to its index */
-    enum nr_err err = NR_OK;
+    struct nr_diag why = { 0 };
+    enum nr_err err = nr_stand_begin(ag, d), end;
 
     for (size_t i = 0; !err && i < n;) {
         struct nr_batch b = { .only_changes = true };
@@ -497,5 +498,8 @@ nr_intake_again(struct nr_agent *ag, struct nr_answer_log *log, bool *sent,
             err = nr_answer_batch(ag, log, &a, &b, sent, d);
         nr_arena_fini(&a);
     }
+    end = nr_stand_end(ag, err == NR_OK, &why);
+    if (end) /* what stands no longer costs a little, nothing else */
+        nr_agent_log_diag(ag, &why);
     return err;
 }

@@ -166,6 +166,7 @@ nr_keeper_main(struct nr_agent *ag)
     }
     nr_agent_announce(ag);
     err = nr_answer_log_open(ag->home, true, &k.log, &d);
+    nr_stand_open(ag);
     if (!err) {
         err = nr_answer_recover(ag, &k.log, &sent, &d);
         prune_sent(&k);
@@ -177,6 +178,7 @@ nr_keeper_main(struct nr_agent *ag)
         nr_agent_log_diag(ag, &d);
     else
         run(&k);
+    nr_stand_close(ag);
     nr_answer_log_close(&k.log);
     return 1;
 }

@@ -36,6 +36,7 @@
 #define NR_HOME_WATCHLIST "watchlist" /* hub.nrw: compiled from the hub */
 #define NR_HOME_ARCHIVE   "archive"
 #define NR_HOME_ANSWERS   "answers.jsonl"
+#define NR_HOME_STANDING  "standing" /* archive/standing.h */
 #define NR_HOME_LOG       "log"
 #define NR_HOME_RUN       "run" /* supervisor.pid keeper.pid courier.pid */
 
