@@ -15,9 +15,10 @@ struct silence {
 
 struct work {
     const uint8_t *bits;
-    size_t hours, weeks; /* of the series */
-    size_t first, last;  /* active */
-    size_t end;          /* last hour that counts, >= last */
+    size_t hours;       /* of the series */
+    size_t weeks;       /* to the end */
+    size_t first, last; /* active */
+    size_t end;         /* last hour that counts, >= last */
     /* Of each hour of the week, how often in the weeks before week W it had
      * lines, and how often it was there to have some: [W * WEEK + h]. */
     uint16_t *active, *there;
@@ -44,17 +45,20 @@ struct kept {
 static bool
 is_active(const struct work *w, size_t h)
 {
-    return (w->bits[h / 8] >> (h % 8) & 1) != 0;
+    return h < w->hours && (w->bits[h / 8] >> (h % 8) & 1) != 0;
 }
 
 /* The cumulated counts; hours in gaps count as not there. */
 static void
 count(struct work *w)
 {
+    static const uint8_t none[WEEK / 8];
     const struct silence *gap = w->v, *all = w->v + w->n;
 
     for (size_t week = 0; week < w->weeks; week++) {
-        const uint8_t *bits = w->bits + week * (WEEK / 8);
+        const uint8_t *bits = week * WEEK < w->hours
+            ? w->bits + week * (WEEK / 8)
+            : none;
         const uint16_t *a = w->active + week * WEEK;
         const uint16_t *t = w->there + week * WEEK;
         uint16_t *an = w->active + (week + 1) * WEEK;
@@ -214,7 +218,7 @@ judge(const struct work *w, struct silence *s, struct kept *k, double *expected)
         s->high += a < b ? b : a;
         e += h > s->from ? smaller(w, v, h) : 0;
     }
-    if (s->to + 1 < w->hours)
+    if (s->to < w->last)
         e += smaller(w, v, s->to + 1);
     s->gap = s->low >= w->bound;
     s->usual = s->high < w->bound && s->to < w->last;
@@ -244,31 +248,32 @@ judge_all(struct work *w)
     return changed;
 }
 
-/* All silences between first and end. */
-static bool
-list(struct work *w)
+/* All silences between first and end into V, if it is not NULL; how many. */
+static size_t
+put_silences(const struct work *w, struct silence *v)
 {
     size_t n = 0;
 
-    for (int pass = 0; pass < 2; pass++) {
-        if (pass) {
-            w->v = calloc(n + 1, sizeof(*w->v));
-            if (!w->v)
-                return false;
-        }
-        n = 0;
-        for (size_t h = w->first; h <= w->end; h++) {
-            if (is_active(w, h))
-                continue;
-            if (pass && (h == w->first || is_active(w, h - 1)))
-                w->v[n].from = h;
-            if (pass)
-                w->v[n].to = h;
-            n += h == w->end || is_active(w, h + 1);
-        }
+    for (size_t h = w->first; h <= w->end; h++) {
+        if (is_active(w, h))
+            continue;
+        if (v && is_active(w, h - 1)) /* the first hour is active */
+            v[n].from = h;
+        if (v)
+            v[n].to = h;
+        n += h == w->end || is_active(w, h + 1);
     }
-    w->n = n;
-    return true;
+    return n;
+}
+
+static bool
+list(struct work *w)
+{
+    w->n = put_silences(w, NULL);
+    w->v = calloc(w->n + 1, sizeof(*w->v));
+    if (w->v)
+        (void)put_silences(w, w->v);
+    return w->v != NULL;
 }
 
 static bool
@@ -279,8 +284,8 @@ bounds(struct work *w, const struct rhythm_series *s, int64_t end)
 
     if (to < 0 || s->hours == 0)
         return false;
-    w->end = (uint64_t)to < s->hours ? (size_t)to : s->hours - 1;
-    for (size_t at = 0; at <= w->end / 8; at++) {
+    w->end = (size_t)to;
+    for (size_t at = 0; at <= w->end / 8 && at < s->hours / 8; at++) {
         unsigned v = s->bits[at];
 
         if (at == w->end / 8)
@@ -300,6 +305,8 @@ set_day(struct rhythm *out, size_t day, bool is)
 {
     uint8_t bit = (uint8_t)(1u << (day % 8));
 
+    if (day >= out->n_days)
+        return; /* behind the series nothing is known */
     if (is)
         out->days[day / 8] |= bit;
     else
@@ -394,15 +401,13 @@ enum nr_err
 rhythm_find(const struct rhythm_series *s, int64_t end, struct nr_arena *arena,
     struct rhythm *out)
 {
-    struct work w = { .bits = s->bits,
-        .hours = s->hours,
-        .weeks = s->hours / WEEK,
-        .r = 1 };
+    struct work w = { .bits = s->bits, .hours = s->hours, .r = 1 };
     enum nr_err err = NR_OK;
     size_t n;
 
     *out = (struct rhythm){ .first = 1, .last = 0, .burst = 1 };
-    out->days = nr_new(arena, uint8_t, s->hours / 24 / 8 + 1);
+    out->n_days = s->hours / 24;
+    out->days = nr_new(arena, uint8_t, out->n_days / 8 + 1);
     if (!out->days)
         return NR_ENOMEM;
     if (!bounds(&w, s, end))
@@ -410,7 +415,7 @@ rhythm_find(const struct rhythm_series *s, int64_t end, struct nr_arena *arena,
     out->first = s->base + (int64_t)w.first;
     out->last = s->base + (int64_t)w.last;
     n = w.last - w.first + 1;
-    w.weeks = w.end / WEEK + 1; /* whole ones: hours is a multiple */
+    w.weeks = w.end / WEEK + 1;
     w.bound = log((double)(n > WEEK ? n : WEEK) / RHYTHM_ALPHA);
     w.active = calloc((w.weeks + 1) * WEEK, sizeof(*w.active));
     w.there = calloc((w.weeks + 1) * WEEK, sizeof(*w.there));

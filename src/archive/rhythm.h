@@ -78,13 +78,14 @@ struct rhythm {
     size_t n;
     bool stopped; /* the last gap lasts to the end */
     /* Bit D - base / 24: the stream is known for day D: it has lines and is
-     * not lost, or its silence is usual. hours / 24 bits; in the arena. */
+     * not lost, or its silence is usual. n_days bits; in the arena. */
     uint8_t *days;
+    size_t n_days;
 };
 
 /*
- * END: the hour in which the archive ends (its youngest line), within the
- * series; hours behind it do not count. Takes time linear in the hours and 10 octets
+ * END: the hour in which the archive ends (its youngest line), which may lie
+ * behind the series; hours behind END do not count. Takes time linear in the hours and 10 octets
  * for each, given back. NR_ENOMEM.
  */
 enum nr_err rhythm_find(const struct rhythm_series *s, int64_t end,

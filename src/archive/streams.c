@@ -19,7 +19,8 @@
 
 struct stream {
     struct seg_stream row; /* name in the arena; jumps, runs: not used */
-    uint8_t *bits;         /* owned; of hours from BASE on */
+    struct nr_buf buf;
+    uint8_t *bits; /* in BUF; of hours from BASE on */
     int64_t base;
     size_t hours;         /* a multiple of RHYTHM_WEEK */
     struct nr_buf unsure; /* struct nr_unsure */
@@ -34,7 +35,7 @@ struct kept_notes {
 };
 
 struct store_streams {
-    struct stream *v; /* owned; in the order of by_name once judged */
+    struct stream **v; /* owned; in the order of by_name once looked at */
     size_t n, cap;
     struct nr_table table; /* of them, until they are put in order */
     struct nr_arena arena; /* names */
@@ -65,8 +66,9 @@ streams_clear(struct nr_archive *a)
     if (!x)
         return;
     for (size_t i = 0; i < x->n; i++) {
-        free(x->v[i].bits);
-        nr_buf_fini(&x->v[i].unsure);
+        nr_buf_fini(&x->v[i]->buf);
+        nr_buf_fini(&x->v[i]->unsure);
+        free(x->v[i]);
     }
     nr_table_fini(&x->table);
     nr_arena_fini(&x->arena);
@@ -97,8 +99,7 @@ grow(struct store_streams *x, struct stream *s, int64_t from, int64_t to)
 {
     int64_t base = s->hours ? s->base : from;
     int64_t end = base + (int64_t)s->hours;
-    uint8_t *bits;
-    size_t n;
+    size_t n, old = s->hours / 8, before;
 
     if (s->hours && from >= base && to < end)
         return true;
@@ -109,16 +110,17 @@ grow(struct store_streams *x, struct stream *s, int64_t from, int64_t to)
     base -= base % RHYTHM_WEEK;
     end += RHYTHM_WEEK - (end - base) % RHYTHM_WEEK;
     n = (size_t)(end - base) / 8;
-    if (n - s->hours / 8 > HOURS_MEMORY - x->octets)
+    before = s->hours ? (size_t)(s->base - base) / 8 : 0;
+    if (n - old > HOURS_MEMORY - x->octets)
         return false;
-    bits = calloc(n, 1);
-    if (!bits)
+    if (n > old && !nr_buf_extend(&s->buf, n - old))
         return false;
-    x->octets += n - s->hours / 8;
-    if (s->hours)
-        memcpy(bits + (s->base - base) / 8, s->bits, s->hours / 8);
-    free(s->bits);
-    s->bits = bits;
+    s->bits = s->buf.p;
+    /* what was known moves behind the hours before it */
+    memmove(s->bits + before, s->bits, old);
+    memset(s->bits, 0, before);
+    memset(s->bits + before + old, 0, n - before - old);
+    x->octets += n - old;
     s->base = base;
     s->hours = (size_t)(end - base);
     return true;
@@ -152,28 +154,33 @@ find(struct store_streams *x, unsigned source, uint32_t kinds,
         memcpy(key + 5, name.p, name.n);
     at = nr_table_get(&x->table, (struct nr_bytes){ key, name.n + 5 });
     if (at)
-        return &x->v[*at];
+        return x->v[*at];
     if (x->n == x->cap) {
         size_t cap = x->cap ? x->cap * 2 : 32;
+        struct stream **more = realloc(x->v, cap * sizeof(*more));
 
-        s = realloc(x->v, cap * sizeof(*s));
-        if (!s)
+        if (!more)
             return NULL;
-        x->v = s;
+        x->v = more;
         x->cap = cap;
     }
     kept = nr_new(&x->arena, uint8_t, name.n + 6);
     if (!kept)
         return NULL;
     memcpy(kept, key, name.n + 5);
-    if (!nr_table_put(&x->table, (struct nr_bytes){ kept, name.n + 5 }, x->n,
-            NULL))
+    s = calloc(1, sizeof(*s));
+    if (!s ||
+        !nr_table_put(&x->table, (struct nr_bytes){ kept, name.n + 5 }, x->n,
+            NULL)) {
+        free(s);
         return NULL;
-    s = &x->v[x->n++];
-    *s = (struct stream){ .row = { .source = (uint8_t)source,
-                              .kinds = kinds,
-                              .name = { (const char *)kept + 5, name.n } } };
+    }
+    s->row = (struct seg_stream){ .source = (uint8_t)source,
+        .kinds = kinds,
+        .name = { (const char *)kept + 5, name.n } };
+    x->v[x->n++] = s;
     nr_buf_init(&s->unsure, (size_t)1 << 24);
+    nr_buf_init(&s->buf, HOURS_MEMORY);
     return s;
 }
 
@@ -259,7 +266,8 @@ streams_row(struct nr_archive *a, const struct seg_stream *row)
 static int
 by_name(const void *a, const void *b)
 {
-    const struct stream *x = a, *y = b;
+    const struct stream *x = *(struct stream *const *)a;
+    const struct stream *y = *(struct stream *const *)b;
     size_t n = x->row.name.n < y->row.name.n ? x->row.name.n : y->row.name.n;
     int c;
 
@@ -304,9 +312,6 @@ find_stream(struct store_streams *x, struct stream *s)
     struct rhythm_series series;
 
     sort_unsure(s);
-    /* what is silent at the end is silent to the archive's end */
-    if (s->hours && x->end >= s->base && !grow(x, s, s->base, x->end))
-        return false;
     series = (struct rhythm_series){ s->bits, s->base, s->hours };
     if (rhythm_find(&series, x->end, &x->found, &s->rhythm))
         return false;
@@ -352,7 +357,7 @@ sum_up(struct store_streams *x)
 
     x->nat = 0;
     for (size_t i = 0; i < x->n; i++) {
-        const struct seg_stream *s = &x->v[i].row;
+        const struct seg_stream *s = &x->v[i]->row;
 
         all.urls += s->urls;
         all.queries += s->queries;
@@ -415,7 +420,7 @@ store_rhythm(struct nr_archive *a, struct nr_diag *d)
         return NR_OK;
     nr_arena_reset(&x->found);
     for (size_t i = 0; ok && i < x->n; i++)
-        ok = find_stream(x, &x->v[i]) && put_known(a, &x->v[i]);
+        ok = find_stream(x, x->v[i]) && put_known(a, x->v[i]);
     if (!ok) {
         forget_known(a);
         return nr_fail(d, NR_ENOMEM, 0, "archive: no memory for its rhythm");
@@ -447,8 +452,8 @@ nr_coverage_find(struct nr_archive *a, int64_t end_s, struct nr_diag *d)
         nr_table_init(&x->table, 0);
         for (size_t i = 0; i < x->n; i++)
             if (!nr_table_put(&x->table,
-                    (struct nr_bytes){ (const uint8_t *)x->v[i].row.name.p - 5,
-                        x->v[i].row.name.n + 5 },
+                    (struct nr_bytes){ (const uint8_t *)x->v[i]->row.name.p - 5,
+                        x->v[i]->row.name.n + 5 },
                     i, NULL))
                 err = nr_fail(d, NR_ENOMEM, 0, "archive: no memory");
     }
@@ -475,7 +480,7 @@ window_notes(const struct store_streams *x, const struct nr_answer *v)
     uint32_t notes = 0;
 
     for (size_t i = 0; i < x->n; i++) {
-        const struct stream *s = &x->v[i];
+        const struct stream *s = x->v[i];
         const struct nr_unsure *u = (const void *)s->unsure.p;
 
         if (!(s->row.kinds & v->kinds))
@@ -551,7 +556,7 @@ nr_coverage_streams(const struct nr_archive *a)
 struct nr_stream
 nr_coverage_stream(const struct nr_archive *a, size_t i)
 {
-    const struct stream *s = &a->streams->v[i];
+    const struct stream *s = a->streams->v[i];
     const struct rhythm *r = &s->rhythm;
     struct nr_stream out = { .source = s->row.source,
         .kinds = s->row.kinds,
@@ -607,7 +612,7 @@ in_gap(const struct stream *s, int64_t day)
 enum nr_day_state
 nr_coverage_stream_day(const struct nr_archive *a, size_t i, int64_t day)
 {
-    const struct stream *s = &a->streams->v[i];
+    const struct stream *s = a->streams->v[i];
     int64_t at = day - s->base / 24;
     bool lines = false;
 
@@ -630,7 +635,7 @@ nr_coverage_kind_day(const struct nr_archive *a, unsigned bit, int64_t day)
     for (size_t i = 0; i < nr_coverage_streams(a); i++) {
         enum nr_day_state s;
 
-        if (!(a->streams->v[i].row.kinds >> bit & 1))
+        if (!(a->streams->v[i]->row.kinds >> bit & 1))
             continue;
         s = nr_coverage_stream_day(a, i, day);
         best = s > best ? s : best;
