@@ -68,8 +68,6 @@ kind_rule(const struct archive_keep *k, const char *text, int64_t today,
     return false;
 }
 
-#define KEEP_MB ((uint64_t)1000000)
-
 /* The rule of the home's configuration; *ANY: there is one. Its values were
  * checked when it was read. */
 static enum nr_err
@@ -79,32 +77,11 @@ configured(const struct archive_keep *k, struct nr_keep_rule *r, bool *any,
     int64_t today = nr_day_of(nr_env_now_s(&k->cli->env));
     struct nr_config c = { 0 };
     struct nr_arena arena;
-    struct nr_str v;
-    uint64_t n = 0;
-    char key[64];
     enum nr_err err;
 
-    *r = (struct nr_keep_rule){ .before = NR_KEEP_ALWAYS };
-    *any = false;
     nr_arena_init(&arena, PLAN_MEMORY);
     err = nr_config_read(&arena, k->cli->home, &c, d);
-    if (!err && nr_config_get(&c, NR_STR("keep"), &v) && nr_str_to_u64(v, &n)) {
-        r->before = today - (int64_t)n;
-        *any = true;
-    }
-    if (!err && nr_config_get(&c, NR_STR("keep-size"), &v) &&
-        nr_str_to_u64(v, &n)) {
-        r->max_octets = n * KEEP_MB;
-        *any = true;
-    }
-    for (unsigned bit = 0; !err && bit < NR_LOG_KINDS; bit++) {
-        (void)snprintf(key, sizeof(key), "keep.%s", nr_log_kind_name(bit));
-        if (!nr_config_get(&c, nr_str_of(key), &v) || !nr_str_to_u64(v, &n))
-            continue;
-        r->own |= 1u << bit;
-        r->kind_before[bit] = today - (int64_t)n;
-        *any = true;
-    }
+    *any = !err && nr_config_keep(&c, today, r);
     nr_arena_fini(&arena);
     return err;
 }

@@ -189,3 +189,48 @@ def test_configured(home):
         (home / "config").write_text(bad + "\n")
         assert "keep" in archive(home, "prune", status=2).stderr
     assert len(segments(home)) == 6
+
+
+def lines_of(home):
+    r = archive(home, "stat")
+    return next(int(x.split()[1]) for x in r.stdout.splitlines()
+                if x.split()[0] == "lines")
+
+
+def test_dropped_logs_do_not_come_back(home):
+    """Logs that are still there are known after a prune; one that grew goes
+    on where it ended, a copy is known by its content."""
+    logs = sorted(home.glob("*.log"))
+    before = lines_of(home)
+    archive(home, "prune", "--before", "2017-03-01")
+    left = lines_of(home)
+    assert left < before
+    archive(home, "add", *logs)
+    assert lines_of(home) == left
+    copy = home / "copy.log"
+    copy.write_text(proxy(1))
+    archive(home, "add", copy)
+    assert lines_of(home) == left
+    with open(home / "access-2017-01.log", "a") as f:
+        f.write("1515100000.100 10 10.0.0.5 TCP_MISS/200 99 GET "
+                "http://new.example/ - H - t\n")
+    archive(home, "add", *logs)
+    assert lines_of(home) == left + 1
+    # again, and of all: the list of what was dropped grows with it
+    archive(home, "prune", "--before", "2018-02-01")
+    assert lines_of(home) == 0
+    archive(home, "add", *logs, copy)
+    assert lines_of(home) == 0
+    archive(home, "verify")
+
+
+def test_damaged_list_of_dropped(home):
+    archive(home, "prune", "--before", "2017-02-01")
+    path = home / "archive/dropped"
+    octets = bytearray(path.read_bytes())
+    octets[40] ^= 1
+    path.write_bytes(octets)
+    r = archive(home, "add", *sorted(home.glob("*.log")), status=3)
+    assert "dropped is damaged" in r.stderr
+    r = archive(home, "prune", "--before", "2017-03-01", status=2)
+    assert "dropped is damaged" in r.stderr

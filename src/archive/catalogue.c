@@ -1,5 +1,7 @@
 #include "archive/ingest.h"
 
+#include "archive/dropped.h"
+
 #include "base/num.h"
 #include "input/input.h"
 
@@ -45,6 +47,29 @@ catalogue_put(struct catalogue *c, const struct seg_file *f, struct nr_diag *d)
     return NR_OK;
 }
 
+/* What was dropped is known as if it were there. */
+static enum nr_err
+load_dropped(struct catalogue *c, struct nr_archive *a, struct nr_arena *arena,
+    struct nr_diag *d)
+{
+    struct nr_diag why = { 0 };
+    struct seg_file *v;
+    size_t n;
+    enum nr_err err;
+
+    nr_arena_reset(arena);
+    err = dropped_read(a->dir, arena, &v, &n, &why);
+    if (err == NR_EDAMAGED) {
+        store_say(a, &why);
+        return NR_OK;
+    }
+    if (err && d)
+        *d = why;
+    for (size_t i = 0; !err && i < n; i++)
+        err = catalogue_put(c, &v[i], d);
+    return err;
+}
+
 enum nr_err
 catalogue_load(struct catalogue *c, struct nr_archive *a, struct nr_diag *d)
 {
@@ -69,6 +94,8 @@ catalogue_load(struct catalogue *c, struct nr_archive *a, struct nr_diag *d)
         for (size_t k = 0; !err && k < n; k++)
             err = catalogue_put(c, &v[k], d);
     }
+    if (!err)
+        err = load_dropped(c, a, &arena, d);
     nr_arena_fini(&arena);
     return err;
 }

@@ -106,6 +106,9 @@ struct nr_keep_cover nr_keep_cover(const struct nr_archive *a,
 
 /*
  * Remove the files of what goes, made durable before it returns. *N: how many.
+ * How far each log file was taken is kept in file "dropped" of the archive's
+ * directory: a log that is still there does not come back, one that grew goes
+ * on.
  * A, open for writing, still answers from what it had mapped; close it next.
  * NR_EDENIED: A is open for reading. NR_ESYS: those before the failure went.
  */

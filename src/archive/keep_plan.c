@@ -1,6 +1,7 @@
 /* Retention: what goes, what that makes unanswerable, and letting it go. */
 #include "archive/keep.h"
 
+#include "archive/dropped.h"
 #include "archive/store.h"
 
 #include <errno.h>
@@ -240,6 +241,8 @@ nr_keep_drop(struct nr_archive *a, const struct nr_keep_plan *p, size_t *n,
 
     if (a->mode != NR_ARCHIVE_WRITE)
         return nr_fail(d, NR_EDENIED, 0, "archive: open for reading only");
+    if (p->n_drop > 0)
+        err = dropped_add(a, p, d);
     for (size_t i = 0; !err && i < a->n; i++) {
         if (p->fate[i] != NR_KEEP_AGE && p->fate[i] != NR_KEEP_SIZE)
             continue;

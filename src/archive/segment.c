@@ -399,8 +399,8 @@ whole(struct segment *s, enum seg_section id, struct nr_cur *c,
     return err;
 }
 
-static void
-get_file(struct nr_cur *c, struct seg_file *f)
+bool
+seg_get_file(struct nr_cur *c, struct seg_file *f)
 {
     struct nr_bytes b;
 
@@ -421,6 +421,8 @@ get_file(struct nr_cur *c, struct seg_file *f)
     f->mtime_s = (int64_t)nr_cur_le64(c);
     b = nr_cur_take(c, nr_cur_le16(c));
     f->name = (struct nr_str){ (const char *)b.p, nr_utf8_valid_len(b) };
+    return !c->err && f->head_n <= SEG_HEAD && f->from <= f->to &&
+        f->open_at <= f->to;
 }
 
 enum nr_err
@@ -441,9 +443,7 @@ segment_files(struct segment *s, struct nr_arena *a, struct seg_file **out,
     if (!v)
         return nr_fail(d, NR_ENOMEM, 0, "segment: no memory for its files");
     for (uint64_t i = 0; i < x->count && !c.err; i++) {
-        get_file(&c, &v[i]);
-        if (v[i].head_n > SEG_HEAD || v[i].from > v[i].to ||
-            v[i].open_at > v[i].to)
+        if (!seg_get_file(&c, &v[i]))
             c.err = NR_EFORMAT;
     }
     if (c.err || nr_cur_left(&c) > 0)

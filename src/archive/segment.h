@@ -427,6 +427,8 @@ uint32_t seg_writer_blocks(const struct seg_writer *w);
 struct nr_buf *seg_writer_section(struct seg_writer *w, enum seg_section id,
     uint64_t count);
 void seg_put_file(struct nr_buf *b, const struct seg_file *f);
+/* The next row; false: there is none that makes sense. */
+bool seg_get_file(struct nr_cur *c, struct seg_file *out);
 void seg_put_info(struct nr_buf *b, const struct seg_info *i,
     const uint64_t keys[SEG_CLASSES]);
 

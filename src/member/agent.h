@@ -142,6 +142,20 @@ enum nr_err nr_intake_file(struct nr_agent *ag, struct nr_answer_log *log,
 enum nr_err nr_intake_again(struct nr_agent *ag, struct nr_answer_log *log,
     bool *sent, struct nr_diag *d) NR_MUST_USE;
 
+/* --- keeper: upkeep of the archive (upkeep.c) --- */
+
+/* Retention once a day, as the configuration says; one merge of small segments
+ * at a time. Both when nothing else waits. */
+struct nr_upkeep {
+    bool due, keep; /* something is to be looked at; retention too */
+    int64_t next_day_ms, not_before_ms;
+};
+
+void nr_upkeep_open(struct nr_upkeep *u);
+/* Milliseconds until nr_upkeep_run() has something to do. */
+int nr_upkeep_timeout(const struct nr_upkeep *u);
+void nr_upkeep_run(struct nr_agent *ag, struct nr_upkeep *u);
+
 /* --- keeper: sources (sources.c) --- */
 
 struct nr_sources {

@@ -20,6 +20,7 @@ struct keeper {
     struct nr_agent *ag;
     struct nr_answer_log log;
     struct nr_sources sources;
+    struct nr_upkeep upkeep;
     bool inbox, again;     /* to be done */
     int64_t not_before_ms; /* after a failure */
 };
@@ -103,10 +104,11 @@ static int
 timeout_of(const struct keeper *k)
 {
     int t = nr_sources_timeout(&k->sources);
+    int idle = nr_upkeep_timeout(&k->upkeep);
     int64_t left = k->not_before_ms - nr_agent_clock_ms();
 
     if (!k->inbox && !k->again)
-        return t;
+        return t >= 0 && t < idle ? t : idle;
     if (left < 0)
         left = 0;
     return t >= 0 && t < left ? t : (int)left;
@@ -136,7 +138,10 @@ run(struct keeper *k)
         if (changed) {
             k->again = true;
             k->not_before_ms = 0;
+            k->upkeep.due = true;
         }
+        if (!k->inbox && !k->again)
+            nr_upkeep_run(k->ag, &k->upkeep);
     }
 }
 
@@ -171,6 +176,7 @@ nr_keeper_main(struct nr_agent *ag)
         err = nr_answer_recover(ag, &k.log, &sent, &d);
         prune_sent(&k);
         nr_sources_open(ag, &k.sources);
+        nr_upkeep_open(&k.upkeep);
         if (sent)
             nr_agent_wake(ag->to_courier[1]);
     }

@@ -79,6 +79,12 @@ enum nr_err nr_config_read(struct nr_arena *a, const char *dir,
 bool nr_config_get(const struct nr_config *c, struct nr_str key,
     struct nr_str *out);
 
+/* What keep, keep.KIND and keep-size say of the archive on day TODAY; false:
+ * nothing, all is kept. */
+struct nr_keep_rule; /* archive/keep.h */
+bool nr_config_keep(const struct nr_config *c, int64_t today,
+    struct nr_keep_rule *out);
+
 /* The next value of KEY at or after *AT, which moves on; false: no more. */
 bool nr_config_next(const struct nr_config *c, struct nr_str key, size_t *at,
     struct nr_str *out);
