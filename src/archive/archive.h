@@ -132,15 +132,17 @@ const char *nr_answer_name(enum nr_answer_kind k);
 #define NR_COVERAGE_DAYS 30   /* looked at before and after the window */
 
 /* Reservations about an answer (nr_answer.notes). */
-#define NR_NOTE_QUERY_STRIPPED \
-    1u /* proxies keep less of a URL than this one has:
-                                     not seen means nothing */
-#define NR_NOTE_HOST_UNKNOWN \
-    2u                      /* the lines seen show an address of many hosts */
-#define NR_NOTE_CLOCK   4u  /* a clock went wrong in the window */
-#define NR_NOTE_GAP     8u  /* a source was silent against its rhythm */
-#define NR_NOTE_STOPPED 16u /* a source writes no more before its end */
-#define NR_NOTES        5u  /* bits in use, from bit 0 */
+/* A proxy keeps less of a URL than this one has; if all do: cannot say. */
+#define NR_NOTE_QUERY_STRIPPED 1u
+/* The lines seen show an address that stands for many hosts. */
+#define NR_NOTE_HOST_UNKNOWN 2u
+/* A clock went wrong in the window. */
+#define NR_NOTE_CLOCK 4u
+/* Days are missing: a source was silent against its rhythm, ... */
+#define NR_NOTE_GAP 8u
+/* ... or writes no more. */
+#define NR_NOTE_STOPPED 16u
+#define NR_NOTES        5u /* bits in use, from bit 0 */
 
 /* "query-stripped", "host-unknown", "clock", "gap", "stopped" of bit BIT;
  * static. */

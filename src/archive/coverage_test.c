@@ -455,6 +455,50 @@ test_flags(void **state)
         check_kept(&kept_cases[i]);
 }
 
+/* Of two proxies one keeps all: its word counts, the other's lack is noted. */
+static void
+test_two_proxies(void **state)
+{
+    static const char *const urls[] = { "http://a.example/x?y=1",
+        "http://b.example/z" };
+    struct nr_archive *a = nr_archive_blank();
+    struct nr_indicator x = indicator(NR_KIND_URL, "http://evil.example/a?b",
+        T0 / NR_S_PER_DAY, T0 / NR_S_PER_DAY);
+    const struct nr_indicator *ask = &x;
+    struct nr_answer v = { 0 };
+    struct nr_gather *g = NULL;
+    struct nr_arena arena;
+    struct nr_buf rows;
+
+    (void)state;
+    assert_non_null(a);
+    nr_arena_init(&arena, 1 << 20);
+    nr_buf_init(&rows, 1 << 20);
+    assert_int_equal(nr_gather_new(&g), NR_OK);
+    for (int f = 0; f < 2; f++) {
+        struct nr_record r = { .source = NR_SOURCE_SQUID,
+            .kinds = NR_LOG_PROXY,
+            .url = nr_bytes_of(nr_str_of(urls[f])) };
+
+        for (int k = 0; k < 1500; k++)
+            assert_int_equal(nr_gather_line(g, &r,
+                                 T0 - 30 * NR_S_PER_DAY + k * INT64_C(3600)),
+                NR_OK);
+        assert_int_equal(nr_gather_end(g, nr_str_of(f ? "b.log" : "a.log"),
+                             &rows),
+            NR_OK);
+    }
+    assert_int_equal(nr_archive_mark_rows(a, nr_buf_bytes(&rows)), NR_OK);
+    assert_int_equal(nr_archive_judge(a, &ask, 1, NOW, &arena, &v, NULL),
+        NR_OK);
+    assert_int_equal(v.answer, NR_ANSWER_NOT_SEEN);
+    assert_int_equal(v.notes, NR_NOTE_QUERY_STRIPPED);
+    nr_gather_free(g);
+    nr_buf_fini(&rows);
+    nr_arena_fini(&arena);
+    nr_archive_close(a);
+}
+
 /* A row by hand, and what is none. */
 static void
 test_rows(void **state)
@@ -512,6 +556,7 @@ main(void)
         NR_TEST(test_names),
         NR_TEST(test_clocks),
         NR_TEST(test_flags),
+        NR_TEST(test_two_proxies),
         NR_TEST(test_rows),
     };
 

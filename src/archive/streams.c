@@ -43,6 +43,7 @@ struct store_streams {
     size_t octets;         /* of all bits */
     int64_t end;           /* the hour of the youngest line that is believed */
     uint32_t stripped;     /* NR_STREAM_NO_*, of all proxies together */
+    uint32_t some;         /* ... of any of them */
     uint32_t nat;          /* mask of sources */
     struct kept_notes kept[KEPT];
 };
@@ -355,7 +356,7 @@ sum_up(struct store_streams *x)
     struct seg_stream all = { 0 };
     uint32_t others = 0;
 
-    x->nat = 0;
+    x->nat = x->some = 0;
     for (size_t i = 0; i < x->n; i++) {
         const struct seg_stream *s = &x->v[i]->row;
 
@@ -364,6 +365,7 @@ sum_up(struct store_streams *x)
         all.paths += s->paths;
         all.tunnels += s->tunnels;
         all.secure += s->secure;
+        x->some |= stripped(s);
         if (is_nat(s))
             x->nat |= 1u << s->source;
         else
@@ -538,10 +540,13 @@ store_notes(const struct nr_archive *a, const struct nr_indicator *i,
     v->notes = k->notes;
     if (v->lines > 0 && v->sources != 0 && (v->sources & ~x->nat) == 0)
         v->notes |= NR_NOTE_HOST_UNKNOWN;
-    if (x->stripped && i->kind == NR_KIND_URL && v->lines == 0 &&
-        (url_needs(i->key) & x->stripped)) {
-        v->notes |= NR_NOTE_QUERY_STRIPPED;
-        v->answer = NR_ANSWER_CANNOT_SAY;
+    if ((x->some | x->stripped) && i->kind == NR_KIND_URL && v->lines == 0) {
+        uint32_t needs = url_needs(i->key);
+
+        if (needs & (x->some | x->stripped))
+            v->notes |= NR_NOTE_QUERY_STRIPPED;
+        if (needs & x->stripped)
+            v->answer = NR_ANSWER_CANNOT_SAY;
     }
 }
 
