@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import pathlib
 import random
 import signal
@@ -218,3 +219,75 @@ def test_nothing_to_do(many, tmp_path):
     r = archive(home, "compact", "--least", 1, status=2)
     assert "2 to 64" in r.stderr
     archive(tmp_path / "none", "compact", status=2)
+
+
+MB = 1000 * 1000
+BESIDE = 32 * MB  # NR_ARCHIVE_MEMORY_BESIDE
+
+
+def resident(*argv):
+    """Octets that a run kept in memory at most. A child begins with what its
+    parent had: a small one starts it."""
+    code = ("import os, sys\n"
+            "p = os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[2:])\n"
+            "_, status, used = os.wait4(p, 0)\n"
+            "print(status, used.ru_maxrss * 1024, file=sys.stderr)\n")
+    r = run("/usr/bin/python3", "-SIc", code, NOROSHI, *argv)
+    status, used = r.stderr.splitlines()[-1].split()
+    assert status == "0"
+    return int(used)
+
+
+@pytest.mark.skipif(b"__asan_init" in NOROSHI.read_bytes(),
+                    reason="a sanitizer takes memory of its own")
+def test_memory_is_bounded(tmp_path):
+    """Logs of many times the memory are added and merged within it."""
+    run(GEN, "logs", "--out", tmp_path, "--bytes", "80M", "--span",
+        "2017-09-01..2017-12-31")
+    home = tmp_path / "h"
+    used = resident("noroshi", "archive", "add", "--home", home, "--memory",
+                    8 * MB, "-r", tmp_path / "logs")
+    assert used < 8 * MB + BESIDE * 1.25
+    n = len(segments(home))
+    assert n > 8
+    used = resident("noroshi", "archive", "compact", "--home", home,
+                    "--memory", 24 * MB, "--least", 2)
+    assert len(segments(home)) > n and used < 24 * MB + BESIDE * 1.25
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mount needs root")
+def test_disk_full_loses_nothing(corpus, many, tmp_path):
+    home = tmp_path / "h"
+    home.mkdir()
+    size = sum(f.stat().st_size for f in many.glob("archive/*")) // 1024
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size + 300}k",
+                    "tmpfs", home], check=True)
+    try:
+        shutil.copytree(many / "archive", home / "archive")
+        before = answers(home, corpus / "ioc.tsv")
+        r = archive(home, "compact", "--least", 2, status=2)
+        assert "No space left" in r.stderr
+        assert answers(home, corpus / "ioc.tsv") == before
+        archive(home, "verify")
+        subprocess.run(["mount", "-o", "remount,size=100m", home], check=True)
+        archive(home, "compact", "--least", 2)
+        assert answers(home, corpus / "ioc.tsv") == before
+    finally:
+        subprocess.run(["umount", home], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mount needs root")
+def test_read_only(corpus, many, tmp_path):
+    """What may not be written is said; it can still be asked."""
+    home = copy(many, tmp_path / "h")
+    subprocess.run(["mount", "--bind", "-o", "ro", home, home], check=True)
+    try:
+        for argv in (["compact"], ["prune", "--keep-days", "1", "--yes"],
+                     ["add", corpus / "ioc.tsv"]):
+            r = archive(home, *argv, status=2)
+            assert "Read-only file system" in r.stderr
+        archive(home, "compact", "--dry-run")
+        answers(home, corpus / "ioc.tsv")
+        archive(home, "verify")
+    finally:
+        subprocess.run(["umount", home], check=True)

@@ -33,6 +33,9 @@ struct nr_archive;   /* owned by the caller of open; nr_archive_close */
 /* Memory that the tables of a segment under construction may take. */
 #define NR_ARCHIVE_MEMORY     ((size_t)256 * 1000 * 1000)
 #define NR_ARCHIVE_MEMORY_MIN ((size_t)8 * 1000 * 1000)
+/* What adding and merging take beside it: blocks, decoders, a page of each
+ * segment, the program. The list of files grows with them, 150 octets each. */
+#define NR_ARCHIVE_MEMORY_BESIDE ((size_t)32 * 1000 * 1000)
 /* Segments in one archive: a directory listing stays small. */
 #define NR_ARCHIVE_SEGMENTS_MAX ((size_t)1 << 16)
 /* A segment ends when it holds that many octets of logs, or a third of a
