@@ -58,11 +58,10 @@ standing_find(const struct nr_standing *s, uint64_t seq)
 {
     size_t n;
     const struct standing_segment *v = standing_segments(s, &n);
+    const uint64_t *at = nr_table_get(&s->by_seq,
+        (struct nr_bytes){ (const uint8_t *)&seq, sizeof(seq) });
 
-    for (size_t i = n; i > 0; i--)
-        if (v[i - 1].seq == seq && !v[i - 1].gone)
-            return (uint32_t)(i - 1);
-    return UINT32_MAX;
+    return at && !v[*at].gone ? (uint32_t)*at : UINT32_MAX;
 }
 
 static bool
@@ -127,6 +126,7 @@ open_segment(struct nr_standing *s, uint64_t seq, uint64_t sum, uint64_t lines,
 {
     struct standing_segment x = { .seq = seq, .sum = sum, .lines = lines };
     uint32_t at = standing_find(s, seq);
+    uint64_t *key, *slot;
     size_t n;
     struct standing_segment *v = standing_segments(s, &n);
 
@@ -138,6 +138,18 @@ open_segment(struct nr_standing *s, uint64_t seq, uint64_t sum, uint64_t lines,
         v[at].gone = true; /* mended, or it was away for a while */
     nr_buf_put(&s->segments,
         (struct nr_bytes){ (const uint8_t *)&x, sizeof(x) });
+    key = nr_new(&s->arena, uint64_t, 1);
+    if (key)
+        *key = seq;
+    slot = key
+        ? nr_table_put(&s->by_seq,
+              (struct nr_bytes){ (const uint8_t *)key, sizeof(*key) }, n, NULL)
+        : NULL;
+    if (!slot || s->segments.err) {
+        s->segments.err = NR_ENOMEM;
+        return UINT32_MAX;
+    }
+    *slot = n;
     return (uint32_t)n;
 }
 
@@ -259,6 +271,8 @@ clear(struct nr_standing *s)
 {
     nr_table_fini(&s->table);
     nr_table_init(&s->table, SEED);
+    nr_table_fini(&s->by_seq);
+    nr_table_init(&s->by_seq, SEED);
     nr_arena_reset(&s->arena);
     nr_buf_reset(&s->values);
     nr_buf_reset(&s->segments);
@@ -345,6 +359,7 @@ nr_standing_open(const char *path, bool write, struct nr_standing **out,
     s->write = write;
     nr_arena_init(&s->arena, MEMORY);
     nr_table_init(&s->table, SEED);
+    nr_table_init(&s->by_seq, SEED);
     nr_buf_init(&s->values, SIZE_MAX / 2);
     nr_buf_init(&s->segments, SIZE_MAX / 2);
     nr_buf_init(&s->rows, SIZE_MAX / 2);
@@ -380,6 +395,7 @@ nr_standing_close(struct nr_standing *s)
     if (s->fd >= 0)
         close(s->fd);
     nr_table_fini(&s->table);
+    nr_table_fini(&s->by_seq);
     nr_arena_fini(&s->arena);
     nr_buf_fini(&s->values);
     nr_buf_fini(&s->segments);

@@ -49,6 +49,7 @@ struct nr_standing {
     uint64_t end; /* octets of whole records */
     struct nr_arena arena;
     struct nr_table table;  /* kind and key -> number */
+    struct nr_table by_seq; /* number of a segment -> its last index */
     struct nr_buf values;   /* struct standing_value */
     struct nr_buf segments; /* struct standing_segment */
     struct nr_buf rows;     /* struct standing_row */
