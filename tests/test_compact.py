@@ -149,25 +149,40 @@ def test_memory_bounds_a_merge(corpus, many, tmp_path):
     assert "memory" in r.stderr and len(segments(home)) == few
 
 
+KILLS = int(os.environ.get("KILLS", "20"))
+
+
 def test_killed_at_any_moment(corpus, many, tmp_path):
-    """Old segments or the new one: exact, and nothing twice."""
+    """Old segments or the new one: exact, and nothing twice. A run that got
+    through is no kill: it is begun again on a fresh copy."""
     rnd = random.Random(7)
-    home = copy(many, tmp_path / "h")
-    before = answers(home, corpus / "ioc.tsv")
-    env = dict(os.environ, NOROSHI_NOW=DAY1)
-    for i in range(14):
+    before = answers(many, corpus / "ioc.tsv")
+    start = time.monotonic()
+    archive(copy(many, tmp_path / "whole"), "compact", "--least", 2)
+    whole = time.monotonic() - start
+    home, killed, torn, runs = None, 0, 0, 0
+    while killed < KILLS:
+        if home is None:
+            runs += 1
+            assert runs < 50 + KILLS * 5
+            home = copy(many, tmp_path / f"h{runs}")
         p = subprocess.Popen([NOROSHI, "archive", "compact", "--home", home,
                               "--least", "2"], stdout=subprocess.DEVNULL,
-                             env=env)
-        time.sleep(rnd.random() * 0.25)
+                             env=dict(os.environ,
+                                      NOROSHI_NOW=rnd.choice([DAY1, DAY2])))
+        time.sleep(rnd.random() * whole)
         p.send_signal(signal.SIGKILL)
         p.wait()
+        killed += p.returncode == -signal.SIGKILL
+        torn += any(home.glob("archive/*.tmp.*"))
         assert answers(home, corpus / "ioc.tsv") == before
         if p.returncode == 0:
-            break
-        env["NOROSHI_NOW"] = rnd.choice([DAY1, DAY2])
-    archive(home, "compact", "--least", 2, now=DAY2)
-    archive(home, "compact", "--least", 2, now="2018-01-09")
+            shutil.rmtree(home)
+            home = None
+    assert torn > 0  # some of them met it while it wrote
+    home = home or copy(many, tmp_path / "last")
+    for now in (DAY2, "2018-01-09"):
+        archive(home, "compact", "--least", 2, now=now)
     assert answers(home, corpus / "ioc.tsv") == before
     assert not list(home.glob("archive/*.tmp.*"))
     archive(home, "verify")
