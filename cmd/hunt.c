@@ -2,6 +2,7 @@
 #include "archive/archive.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "clickhouse/clickhouse.h"
 #include "cmds.h"
 #include "hunt_detail.h"
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ANSWER_MEMORY ((size_t)8 << 30)  /* gaps of all answers; sparse */
 #define ROW_MAX       ((size_t)64 << 20) /* octets of one row of output */
@@ -28,7 +30,7 @@ struct wanted {
     struct cli_list lists;
     const char *archive, *format, *time;
     bool all, lines, newest, stats, detail, summary;
-    uint64_t limit;
+    uint64_t limit, threads;
     enum form form;
     bool iso;
     struct list *list;
@@ -324,12 +326,24 @@ ask(struct wanted *w, const struct stores *s, const struct nr_hunt_options *o,
         : nr_archive_hunt(s->a, w->v, w->n, o, &w->arena, w->answers, d);
 }
 
+/* As many as asked for, else as there are cores. */
+static unsigned
+threads_of(const struct wanted *w)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (w->threads > 0)
+        return (unsigned)w->threads;
+    return cores > 1 ? (unsigned)nr_min((size_t)cores, NR_HUNT_THREADS_MAX) : 1;
+}
+
 /* The answers; with details and lines asked for, the question goes out twice:
  * hosts are known when all lines were seen, and stand before them. */
 static enum nr_err
 run(struct wanted *w, const struct stores *s, struct nr_diag *d)
 {
-    struct nr_hunt_options o = { .now_s = nr_env_now_s(&w->cli->env) };
+    struct nr_hunt_options o = { .now_s = nr_env_now_s(&w->cli->env),
+        .threads = threads_of(w) };
     enum nr_err err = NR_OK;
 
     w->answers = calloc(w->n + 1, sizeof(*w->answers));
@@ -387,6 +401,11 @@ forms(struct wanted *w)
     if (!w->lines && (w->newest || w->limit > 0)) {
         (void)cli_error(w->cli, "--%s: is for --lines",
             w->newest ? "newest" : "limit");
+        known = false;
+    }
+    if (w->threads > NR_HUNT_THREADS_MAX) {
+        (void)cli_error(w->cli, "--threads %llu: at most %zu",
+            (unsigned long long)w->threads, NR_HUNT_THREADS_MAX);
         known = false;
     }
     if (w->lines && w->form == FORM_STIX) {
@@ -454,7 +473,7 @@ cmd_hunt(struct cli *cli, int argc, char **argv)
         "-i LIST... [--home DIR | --archive DIR] [--all] [--detail] "
         "[--lines] [--newest] [--limit N] [--format tsv|json|stix] [--time "
         "epoch|iso] "
-        "[--stats] [--summary]";
+        "[--stats] [--summary] [--threads N]";
     struct wanted w = { .cli = cli };
     const struct cli_option table[] = {
         { "home", 0, CLI_TEXT, &cli->home },
@@ -466,6 +485,7 @@ cmd_hunt(struct cli *cli, int argc, char **argv)
         { "newest", 0, CLI_FLAG, &w.newest },
         { "limit", 0, CLI_U64, &w.limit },
         { "stats", 0, CLI_FLAG, &w.stats },
+        { "threads", 'j', CLI_U64, &w.threads },
         { "summary", 0, CLI_FLAG, &w.summary },
         { "format", 0, CLI_TEXT, &w.format },
         { "time", 0, CLI_TEXT, &w.time },

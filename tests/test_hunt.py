@@ -526,6 +526,30 @@ def test_damaged_segment_is_named_and_skipped(one, tmp_path):
     assert seg.name in r.stderr
 
 
+def test_threads_answer_alike(one, tmp_path):
+    """Twenty segments, one of them damaged: any number of threads."""
+    home = tmp_path / "home"
+    for i in range(0, len(one.logs), max(1, len(one.logs) // 20)):
+        add(home, *one.logs[i:i + max(1, len(one.logs) // 20)])
+    segments = sorted((home / "archive").glob("*.seg"))
+    assert len(segments) >= 20
+    whole = {(j, *more): hunt(home, one.ioc, "-j", j, *more)
+             for j in (1, 2, 3, 7, 64) for more in ((), ("--lines",))}
+    for key, rows in whole.items():
+        assert rows and rows == whole[(1, *key[1:])], key
+    at = segments[7]
+    octets = bytearray(at.read_bytes())
+    octets[300:40000:7] = bytes(255 - o for o in octets[300:40000:7])
+    at.write_bytes(octets)
+    for more in ((), ("--lines",)):
+        hurt = [run(NOROSHI, "hunt", "--home", home, "-i", one.ioc, "-j", j,
+                    *more, status=3) for j in (1, 2, 3, 7, 64)]
+        assert at.name in hurt[0].stderr
+        assert {r.stdout for r in hurt} == {hurt[0].stdout}
+    r = run(NOROSHI, "hunt", "--home", home, "-i", one.ioc, "-j", 65, status=2)
+    assert "--threads 65: at most 64" in r.stderr
+
+
 def test_one_writer(one, one_home):
     with open(one_home / "archive/lock", "w") as f:
         fcntl.flock(f, fcntl.LOCK_EX)

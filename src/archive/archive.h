@@ -197,8 +197,14 @@ struct nr_archive_found {
 /* Matching lines of one hunt that can be put in order: 32 octets each. */
 #define NR_HUNT_LINES_MAX ((size_t)10 * 1000 * 1000)
 
+#define NR_HUNT_THREADS_MAX ((size_t)64)
+
 struct nr_hunt_options {
     int64_t now_s; /* end of a window that has none */
+    /* Segments looked through at a time, at most NR_HUNT_THREADS_MAX; 0: one.
+     * The answers are the same. Each takes memory of its own, up to 80 octets
+     * an indicator. */
+    unsigned threads;
     /* If not NULL: every matching line, oldest first, lines without time
      * before all others; the answers are complete before the first one. A
      * return other than NR_OK ends the hunt with it. */

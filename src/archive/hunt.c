@@ -6,8 +6,8 @@
 
 #define CACHE ((size_t)64) /* blocks held open while lines are printed */
 
-static int
-by_day(const void *a, const void *b)
+int
+day_cmp(const void *a, const void *b)
 {
     const struct day_of *x = a, *y = b;
 
@@ -32,109 +32,16 @@ by_time(const void *a, const void *b)
     return (x->indicator > y->indicator) - (x->indicator < y->indicator);
 }
 
-/* What the segment showed of the indicators that it hit into ALL, unless it is
- * to be FORGOTten; the sums of the pass are clear again. */
 static void
-merge(struct pass *p, struct sum *all, bool forget)
+count_days(const struct nr_buf *days, struct sum *all)
 {
-    for (size_t i = 0, n = pass_hits(p); i < n; i++) {
-        uint32_t k = pass_hit(p, i);
-        struct sum *from = &p->sums[k], *to = &all[k];
-
-        if (from->lines > 0 && !forget) {
-            if (to->lines == 0)
-                *to = SUM_CLEAR;
-            to->lines += from->lines;
-            to->denied += from->denied;
-            to->sources |= from->sources;
-            sum_add_time(to, from->first_s);
-            sum_add_time(to, from->last_s);
-        }
-        *from = SUM_CLEAR;
-    }
-}
-
-/* Tell the owner of O what the segment at hand shows; its days in P->days begin
- * at octet FROM. */
-static enum nr_err
-tell(struct pass *p, const struct nr_hunt_options *o, size_t from)
-{
-    struct day_of *v = (struct day_of *)(void *)(p->days.p + from);
-    size_t n = (p->days.n - from) / sizeof(*v), hits = pass_hits(p);
-    int32_t *days = calloc(n + 1, sizeof(*days));
-    enum nr_err err = days ? NR_OK : NR_ENOMEM;
+    struct day_of *v = (struct day_of *)(void *)days->p;
+    size_t n = days->n / sizeof(*v);
 
     if (n > 1)
-        qsort(v, n, sizeof(*v), by_day);
-    for (size_t i = 0, at = 0; !err && i < hits; i++) {
-        uint32_t k = pass_hit(p, i);
-        const struct sum *s = &p->sums[k];
-        struct nr_archive_found f = { segment_info(p->s)->seq, k, s->lines,
-            s->denied, s->first_s, s->last_s, s->sources, days, 0 };
-
-        /* hits stand by indicator, one or more of each */
-        if (s->lines == 0 || (i > 0 && pass_hit(p, i - 1) == k))
-            continue;
-        for (; at < n && v[at].indicator <= k; at++)
-            if (v[at].indicator == k &&
-                (f.n_days == 0 || days[f.n_days - 1] != v[at].day))
-                days[f.n_days++] = v[at].day;
-        err = o->found(o->found_ctx, &f);
-    }
-    free(days);
-    return err;
-}
-
-/* Every segment; those that prove damaged are said and taken out. */
-static enum nr_err
-run_all(struct nr_archive *a, struct pass *p, struct sum *all,
-    const struct nr_hunt_options *o, struct nr_diag *d)
-{
-    size_t i = 0;
-
-    while (i < a->n) {
-        size_t days = p->days.n, refs = p->refs.n;
-        struct nr_diag why = { 0 };
-        enum nr_err err;
-
-        p->s = a->v[i];
-        p->segment = (uint32_t)i;
-        if (o->wants && !o->wants(o->found_ctx, segment_info(p->s)->seq)) {
-            i++;
-            continue;
-        }
-        err = pass_run(p, &why);
-        if (!err && o->found)
-            err = tell(p, o, days);
-        merge(p, all, err != NR_OK);
-        if (err == NR_EDAMAGED) {
-            p->days.n = days;
-            p->refs.n = refs;
-            err = store_drop(a, i, &why, d);
-            if (err)
-                return err;
-            continue;
-        }
-        if (err) {
-            if (d)
-                *d = why;
-            return nr_fail(d, err, 0, "hunt: no memory");
-        }
-        i++;
-    }
-    return NR_OK;
-}
-
-static void
-count_days(struct pass *p, struct sum *all)
-{
-    struct day_of *v = (struct day_of *)(void *)p->days.p;
-    size_t n = p->days.n / sizeof(*v);
-
-    if (n > 1)
-        qsort(v, n, sizeof(*v), by_day);
+        qsort(v, n, sizeof(*v), day_cmp);
     for (size_t i = 0; i < n; i++)
-        all[v[i].indicator].days += i == 0 || by_day(&v[i - 1], &v[i]) != 0;
+        all[v[i].indicator].days += i == 0 || day_cmp(&v[i - 1], &v[i]) != 0;
 }
 
 /* Coverage and gaps of a window: the same for many indicators of a list, so
@@ -248,35 +155,33 @@ nr_archive_hunt(struct nr_archive *a,
 {
     struct sum *all = calloc(n + 1, sizeof(*all));
     struct probes probes = { 0 };
-    struct pass p;
+    struct nr_buf days, refs;
     bool origins = false;
-    enum nr_err err;
+    enum nr_err err = all ? NR_OK : nr_fail(d, NR_ENOMEM, 0, "hunt: no memory");
 
-    pass_init(&p, a, &probes, o->line != NULL);
-    p.sums = calloc(n + 1, sizeof(*p.sums));
+    nr_buf_init(&days, SIZE_MAX / 2);
+    nr_buf_init(&refs, NR_HUNT_LINES_MAX * sizeof(struct ref));
     for (size_t i = 0; i < a->n; i++)
         origins |= (segment_info(a->v[i])->flags & SEG_I_NO_URLS) != 0;
-    err = all && p.sums ? NR_OK : nr_fail(d, NR_ENOMEM, 0, "hunt: no memory");
     if (!err)
         err = probes_make(arena, indicators, n, origins, &probes, d);
+    if (!err)
+        err = lanes_run(a, &probes, n, o, all, &days, &refs, d);
     if (!err) {
-        err = run_all(a, &p, all, o, d);
-    }
-    if (!err) {
-        count_days(&p, all);
+        count_days(&days, all);
         err = answer(a, indicators, n, o, all, arena, v, d);
     }
-    if (!err && o->line && p.refs.n > 0) {
-        struct ref *refs = (struct ref *)(void *)p.refs.p;
-        size_t count = p.refs.n / sizeof(*refs);
+    if (!err && o->line && refs.n > 0) {
+        struct ref *r = (struct ref *)(void *)refs.p;
+        size_t count = refs.n / sizeof(*r);
 
-        err = choose(refs, &count, n, o);
+        err = choose(r, &count, n, o);
         err = err ? nr_fail(d, err, 0, "hunt: no memory for lines")
-                  : lines_print(a, refs, count, o, d);
+                  : lines_print(a, r, count, o, d);
     }
-    free(p.sums);
     free(all);
-    pass_fini(&p);
+    nr_buf_fini(&days);
+    nr_buf_fini(&refs);
     return err;
 }
 

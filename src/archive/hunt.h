@@ -58,6 +58,9 @@ struct day_of {
     int32_t day;
 };
 
+/* By indicator, then by day. */
+int day_cmp(const void *a, const void *b);
+
 /* One matching line. */
 struct ref {
     int64_t time_s;
@@ -109,6 +112,18 @@ enum nr_err pass_run(struct pass *p, struct nr_diag *d) NR_MUST_USE;
  * the indicator of each; the sums of no others changed. */
 size_t pass_hits(const struct pass *p);
 uint32_t pass_hit(const struct pass *p, size_t i);
+
+#define HUNT_TOO_MANY                                                     \
+    "hunt: more matching lines than can be put in order (10 M); ask for " \
+    "fewer "                                                              \
+    "indicators"
+
+/* lanes.c: a pass through every segment that O wants, o->threads at a time.
+ * What N indicators show into ALL, the days (struct day_of) into DAYS and, when
+ * lines are wanted, the lines (struct ref) into REFS, both empty before. */
+enum nr_err lanes_run(struct nr_archive *a, const struct probes *probes,
+    size_t n, const struct nr_hunt_options *o, struct sum *all,
+    struct nr_buf *days, struct nr_buf *refs, struct nr_diag *d) NR_MUST_USE;
 
 /* Hand the lines of REFS (sorted) out. */
 enum nr_err lines_print(struct nr_archive *a, const struct ref *v, size_t n,

@@ -261,11 +261,12 @@ line_at(struct nr_bytes text, const uint8_t *at, const uint8_t **seen,
     uint32_t *line)
 {
     const uint8_t *end = text.p + text.n, *lf;
+    size_t n = (size_t)(at - *seen);
 
-    while ((lf = memchr(*seen, '\n', (size_t)(at - *seen))) != NULL) {
-        ++*line;
+    *line += (uint32_t)nr_count_lines((struct nr_bytes){ *seen, n }, 0);
+    lf = n > 0 ? memrchr(*seen, '\n', n) : NULL;
+    if (lf)
         *seen = lf + 1;
-    }
     lf = memchr(at, '\n', (size_t)(end - at));
     return (struct nr_bytes){ *seen, (size_t)((lf ? lf : end) - *seen) };
 }
@@ -305,17 +306,17 @@ static enum nr_err
 read_meta(struct pass *p, const struct seg_block *b, struct nr_diag *d)
 {
     struct nr_cur c = nr_cur(p->text.meta);
+    struct seg_line *v;
     int64_t prev = 0;
 
     nr_buf_reset(&p->meta);
-    while (nr_cur_left(&c) > 0 && !c.err) {
-        struct seg_line l = seg_meta_next(&c, &prev);
-
-        put(&p->meta, &l, sizeof(l));
-    }
+    v = (struct seg_line *)(void *)nr_buf_extend(&p->meta,
+        b->lines * sizeof(*v));
     if (p->meta.err)
         return nr_fail(d, p->meta.err, 0, "hunt: no memory for a block");
-    if (c.err || p->meta.n / sizeof(struct seg_line) != b->lines)
+    for (uint32_t i = 0; i < b->lines && !c.err; i++)
+        v[i] = seg_meta_next(&c, &prev);
+    if (c.err || nr_cur_left(&c) > 0)
         return nr_fail_name(d, NR_EDAMAGED,
             "segment: the lines of a block are not sound", segment_name(p->s));
     return NR_OK;
@@ -617,9 +618,7 @@ pass_run(struct pass *p, struct nr_diag *d)
     if (!err)
         err = not_here.err ? not_here.err : p->days.err;
     if (!err && p->refs.err)
-        err = nr_fail(d, NR_ELIMIT, 0,
-            "hunt: more matching lines than can be put in order (10 M); "
-            "ask for fewer indicators");
+        err = nr_fail(d, NR_ELIMIT, 0, HUNT_TOO_MANY);
     nr_buf_fini(&not_here);
     return err;
 }

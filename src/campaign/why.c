@@ -207,7 +207,8 @@ nr_campaign_why(struct nr_campaigns *c, uint32_t a, uint32_t b,
     out->n = n;
     for (uint32_t i = 0; i < n && i < max; i++)
         items[i] = v[i].item;
-    qsort(items, n < max ? n : max, sizeof(*items), strongest);
+    if (n > 1 && max > 1)
+        qsort(items, n < max ? n : max, sizeof(*items), strongest);
     cg_give(c, v, cap, sizeof(*v));
     return c->err;
 }
