@@ -243,12 +243,12 @@ stat_archive(struct wanted *w, const struct nr_archive *a)
     nr_archive_stat(a, &st);
     (void)printf("segments\t%llu\ndamaged\t%llu\nfiles\t%llu\nlines\t%llu\n"
                  "blocks\t%llu\nobservables\t%llu\noctets\t%llu\nstored\t%llu\n"
-                 "index\t%llu\nratio\t%.3f\nfirst\t%s\nlast\t%s\n",
+                 "index\t%llu\nruns\t%llu\nratio\t%.3f\nfirst\t%s\nlast\t%s\n",
         (unsigned long long)st.segments, (unsigned long long)st.damaged,
         (unsigned long long)st.files, (unsigned long long)st.lines,
         (unsigned long long)st.blocks, (unsigned long long)st.observables,
         (unsigned long long)st.text, (unsigned long long)st.stored,
-        (unsigned long long)st.index,
+        (unsigned long long)st.index, (unsigned long long)st.runs,
         st.text ? (double)st.stored / (double)st.text : 0.0,
         day(st.first_s, from), day(st.last_s, to));
     if (st.without_urls > 0)

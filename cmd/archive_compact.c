@@ -48,6 +48,11 @@ archive_compact(struct archive_keep *k)
                      "before, %zu segments %s\n",
             k->dry_run ? "would merge" : "merged", got.segments, got.merges,
             got.removed, got.left, k->dry_run ? "now" : "left");
+    if (got.runs > 0)
+        (void)
+            printf("indexed %zu segments in %zu runs, %llu keys, %llu octets\n",
+                got.run_segments, got.runs, (unsigned long long)got.run_keys,
+                (unsigned long long)got.run_octets);
     nr_archive_close(a);
     nr_arena_fini(&arena);
     if (err)

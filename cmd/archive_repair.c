@@ -54,6 +54,15 @@ archive_verify(struct archive_keep *k)
     k->failed = 0;
     err = nr_keep_verify(k->dir, &say, &got, &d);
     (void)printf("segments %zu damaged %zu\n", got.segments, got.damaged);
+    if (got.runs > 0)
+        (void)printf("runs %zu damaged %zu\n", got.runs, got.runs_damaged);
+    if (!err && got.damaged == 0 && got.runs_damaged > 0) {
+        cli_warn(k->cli,
+            "%zu of %zu runs are damaged: no answer lacks anything, but hunts "
+            "are slower until noroshi archive repair --all and compact",
+            got.runs_damaged, got.runs);
+        return CLI_INCOMPLETE;
+    }
     if (!err && got.damaged > 0) {
         cli_warn(k->cli,
             "%zu of %zu segments are damaged; noroshi archive "
@@ -76,6 +85,10 @@ repair(struct archive_keep *k, struct nr_archive *a, const char *name)
 
     if (err)
         return finish(k, err, &d);
+    if (r.run) {
+        (void)printf("removed\t%s\tarchive compact makes it anew\n", name);
+        return CLI_NOTHING;
+    }
     if (r.whole) {
         (void)printf("whole\t%s\n", name);
         return CLI_NOTHING;

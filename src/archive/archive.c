@@ -1,3 +1,4 @@
+#include "archive/runs.h"
 #include "archive/store.h"
 
 #include <errno.h>
@@ -197,6 +198,10 @@ take_all(struct nr_archive *a, struct nr_diag *d)
                 (void)unlink(path);
             continue;
         }
+        if (runs_is_name(names.v[i], &seq)) {
+            err = runs_take(a, names.v[i], d);
+            continue;
+        }
         if (!is_segment(names.v[i], &seq))
             continue;
         if (seq >= a->next_seq)
@@ -271,6 +276,7 @@ nr_archive_close(struct nr_archive *a)
     for (size_t k = 0; k < NR_LOG_KINDS; k++)
         free(a->days[k]);
     streams_clear(a);
+    runs_close(a);
     if (a->lock >= 0)
         close(a->lock);
     free(a->hidden);
@@ -310,6 +316,9 @@ nr_archive_stat(const struct nr_archive *a, struct nr_archive_stat *out)
         if (st.last_s == NR_TIME_NONE || x.last_s > st.last_s)
             st.last_s = x.last_s;
     }
+    st.runs = a->n_runs;
+    for (size_t i = 0; i < a->n_runs; i++)
+        st.index += run_size(a->runs[i]);
     *out = st;
 }
 

@@ -263,9 +263,10 @@ enum nr_err nr_archive_judge(struct nr_archive *a,
 struct nr_archive_stat {
     uint64_t segments, damaged, blocks, files, lines;
     uint64_t without_urls;   /* segments added with no_urls */
+    uint64_t runs;           /* merged dictionaries of many segments */
     uint64_t text;           /* octets of logs */
     uint64_t stored;         /* octets of the segments */
-    uint64_t index;          /* of which index and catalogue */
+    uint64_t index;          /* of which index and catalogue; and runs */
     uint64_t observables;    /* sum over segments of distinct ones */
     int64_t first_s, last_s; /* NR_TIME_NONE: none */
 };

@@ -2,6 +2,7 @@
 #include "archive/compact.h"
 
 #include "archive/merge.h"
+#include "archive/runs.h"
 #include "base/hash.h"
 
 #include <stdlib.h>
@@ -275,6 +276,19 @@ work(struct compact *c, struct nr_compacted *out, struct nr_diag *d)
     }
 }
 
+static enum nr_err
+index_all(struct compact *c, struct nr_compacted *out, struct nr_diag *d)
+{
+    struct runs_built got;
+    enum nr_err err = runs_build(c->a, c->o->run_least, &got, d);
+
+    out->runs = got.made;
+    out->run_segments = got.segments;
+    out->run_keys = got.keys;
+    out->run_octets = got.octets;
+    return err;
+}
+
 enum nr_err
 nr_archive_compact(struct nr_archive *a, const struct nr_compact_options *o,
     struct nr_compacted *out, struct nr_diag *d)
@@ -299,6 +313,8 @@ nr_archive_compact(struct nr_archive *a, const struct nr_compact_options *o,
         err = store_sweep(a, o->now_s, &out->removed, d);
         if (!err)
             err = work(&c, out, d);
+        if (!err && !out->more)
+            err = index_all(&c, out, d);
     }
     out->left = a->n;
     free(c.v);

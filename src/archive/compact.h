@@ -14,6 +14,9 @@
  * and becomes visible in one rename. The files replaced stay a day, unasked, so
  * that a copy of the directory that is under way is whole.
  *
+ * Then the keys of many segments are merged into runs (runs.h), when no merge of
+ * segments is due any more.
+ *
  * Thread-safety: as the archive.
  */
 #ifndef NR_ARCHIVE_COMPACT_H
@@ -40,6 +43,7 @@ struct nr_compact_options {
     bool same_kinds;   /* merge only what has the same kinds of log */
     size_t merges;     /* at most so many; 0: all that are due */
     bool dry_run;      /* only count what is due */
+    size_t run_least;  /* segments worth a run; 0: sixteen */
     const struct nr_holds
         *holds; /* not merged with what is not held; or NULL */
     /* After each merge, or before it when dry; may be NULL. */
@@ -50,8 +54,11 @@ struct nr_compact_options {
 struct nr_compacted {
     size_t merges, segments; /* made; replaced by these */
     size_t removed;          /* files that had been replaced a day ago */
-    size_t left;             /* segments in the archive now */
-    bool more;               /* a merge is due still */
+    size_t runs;             /* dictionaries made of many segments ... */
+    size_t run_segments;     /* ... they cover */
+    uint64_t run_keys, run_octets;
+    size_t left; /* segments in the archive now */
+    bool more;   /* a merge is due still */
 };
 
 /*

@@ -74,6 +74,9 @@ struct pass {
     struct segment *s;
     uint32_t segment;
     const struct probes *probes;
+    const uint32_t *only; /* numbers of the probes to be asked, ascending; NULL:
+                             all are */
+    size_t n_only;
     bool lines;          /* every line is wanted */
     struct nr_arena mem; /* reset for each segment */
     struct sum *sums;    /* of each indicator, for this segment; those that are

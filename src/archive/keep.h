@@ -138,6 +138,7 @@ struct nr_keep_say {
 struct nr_verified {
     size_t segments, damaged; /* damaged: segments with any damage */
     size_t damages;
+    size_t runs, runs_damaged; /* merged dictionaries */
 };
 
 /*
@@ -154,6 +155,7 @@ enum nr_err nr_keep_verify(const char *dir, const struct nr_keep_say *say,
 
 struct nr_repaired {
     bool whole;             /* nothing was damaged, nothing was done */
+    bool run;               /* a run, which was removed: it is made anew */
     bool walked;            /* the table of blocks was lost: file names and line
                            numbers are lost with it, times are read anew */
     bool names_lost;        /* names and line numbers come from octets

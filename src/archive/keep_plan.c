@@ -2,6 +2,7 @@
 #include "archive/keep.h"
 
 #include "archive/dropped.h"
+#include "archive/runs.h"
 #include "archive/store.h"
 
 #include <errno.h>
@@ -246,8 +247,11 @@ nr_keep_drop(struct nr_archive *a, const struct nr_keep_plan *p, size_t *n,
     for (size_t i = 0; !err && i < a->n; i++) {
         if (p->fate[i] != NR_KEEP_AGE && p->fate[i] != NR_KEEP_SIZE)
             continue;
+        /* No run may know what is dropped. */
+        err = runs_forget(a, segment_info(a->v[i])->seq, d);
         /* What it replaces would show again without it. */
-        err = store_sweep_of(a, i, d);
+        if (!err)
+            err = store_sweep_of(a, i, d);
         if (!err)
             err = nr_path_join(path, a->dir, segment_name(a->v[i]), d);
         if (!err && unlink(path) != 0 && errno != ENOENT)

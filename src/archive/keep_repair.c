@@ -1,6 +1,7 @@
 /* Building a damaged segment anew from the blocks that are sound. */
 #include "archive/build.h"
 #include "archive/keep_map.h"
+#include "archive/runs.h"
 #include "archive/store.h"
 #include "base/hash.h"
 #include "base/num.h"
@@ -474,11 +475,16 @@ nr_keep_repair(struct nr_archive *a, const char *name, bool discard,
     struct nr_diag *d)
 {
     struct nr_repaired got = { 0 };
+    uint64_t number;
     struct repair r = { .a = a, .got = &got, .now_s = now_s };
     enum nr_err err;
 
     if (a->mode != NR_ARCHIVE_WRITE)
         return nr_fail(d, NR_EDENIED, 0, "archive: open for reading only");
+    if (runs_is_name(name, &number)) {
+        *out = (struct nr_repaired){ .run = true };
+        return runs_remove(a, name, d);
+    }
     err = keep_map_open(a->dir, name, say, &r.m, d);
     if (err)
         return err;

@@ -1,5 +1,6 @@
 /* Every octet of a segment, and which class of octets is damaged. */
 #include "archive/keep_map.h"
+#include "archive/runs.h"
 #include "archive/store.h"
 
 #include "base/file.h"
@@ -493,6 +494,43 @@ check_sense(const char *dir, struct keep_map *m, struct nr_diag *d)
     return err;
 }
 
+/* A run is damaged, too, when it lacks what its segments have. */
+static enum nr_err
+check_run(struct nr_archive *a, const char *dir, const char *name,
+    const struct nr_keep_say *say, struct nr_verified *v, struct nr_diag *d)
+{
+    char path[NR_PATH_MAX];
+    struct nr_diag why = { 0 };
+    struct run *r = NULL;
+    enum nr_err err = nr_path_join(path, dir, name, d);
+
+    if (err)
+        return err;
+    err = run_open(path, name, &r, &why);
+    if (!err)
+        err = runs_verify(a, r, &why);
+    run_close(r);
+    if (err == NR_ENOTFOUND)
+        return NR_OK;
+    v->runs++;
+    if (err == NR_EDAMAGED || err == NR_EFORMAT) {
+        struct nr_damage x = { .file = name,
+            .part = "run",
+            .at = why.at,
+            .rule = why.what,
+            .sections = "" };
+
+        v->runs_damaged++;
+        v->damages++;
+        if (say && say->damage)
+            say->damage(say->ctx, &x);
+        return NR_OK;
+    }
+    if (err && d)
+        *d = why;
+    return err;
+}
+
 enum nr_err
 nr_keep_verify(const char *dir, const struct nr_keep_say *say,
     struct nr_verified *out, struct nr_diag *d)
@@ -511,6 +549,10 @@ nr_keep_verify(const char *dir, const struct nr_keep_say *say,
         struct keep_map m = { 0 };
         struct nr_diag why = { 0 };
 
+        if (runs_is_name(names.v[i], &seq)) {
+            err = check_run(a, dir, names.v[i], say, &v, d);
+            continue;
+        }
         /* What another segment has taken over is nobody's loss. */
         if (!keep_name(names.v[i], &seq) || store_is_hidden(a, seq))
             continue;

@@ -4,7 +4,7 @@
  * thread in the order of the segments, so that answers do not depend on how
  * many lanes there are.
  */
-#include "archive/hunt.h"
+#include "archive/runs.h"
 
 #include "base/num.h"
 #include "base/thread.h"
@@ -29,9 +29,18 @@ run_lane(void *arg)
     return NULL;
 }
 
+/* Segment AT, which was segment FIRST when the runs were asked. */
 static void
-begin(struct lane *l, struct nr_archive *a, size_t at)
+begin(struct lane *l, struct nr_archive *a, size_t at,
+    const struct narrowed *runs, size_t first)
 {
+    bool covered = runs->covered && runs->covered[first];
+
+    l->p.only = NULL;
+    if (covered) {
+        l->p.only = (const uint32_t *)(const void *)runs->only[first].p;
+        l->p.n_only = runs->only[first].n / sizeof(uint32_t);
+    }
     l->p.s = a->v[at];
     l->p.segment = (uint32_t)at;
     l->days = l->p.days.n;
@@ -138,18 +147,30 @@ end(struct lane *l, struct nr_archive *a, struct sum *all, size_t *dropped,
     return NR_OK;
 }
 
+/* Is segment AT to be asked at all? */
+static bool
+is_asked(const struct nr_archive *a, size_t at, const struct narrowed *runs,
+    size_t first, const struct nr_hunt_options *o)
+{
+    if (o->wants && !o->wants(o->found_ctx, segment_info(a->v[at])->seq))
+        return false;
+    return !runs->covered || !runs->covered[first] || runs->only[first].n > 0;
+}
+
 static enum nr_err
 run_all(struct lane *v, size_t n, struct nr_archive *a, struct sum *all,
-    const struct nr_hunt_options *o, struct nr_diag *d)
+    const struct narrowed *runs, const struct nr_hunt_options *o,
+    struct nr_diag *d)
 {
     enum nr_err err = NR_OK;
+    size_t gone = 0; /* segments taken out; all lie before I */
 
     for (size_t i = 0; !err && i < a->n;) {
         size_t k = 0, dropped = 0;
 
         for (; i < a->n && k < n; i++)
-            if (!o->wants || o->wants(o->found_ctx, segment_info(a->v[i])->seq))
-                begin(&v[k++], a, i);
+            if (is_asked(a, i, runs, i + gone, o))
+                begin(&v[k++], a, i, runs, i + gone);
         if (k > 0)
             run_round(v, k);
         for (size_t j = 0; j < k; j++) {
@@ -158,6 +179,7 @@ run_all(struct lane *v, size_t n, struct nr_archive *a, struct sum *all,
             err = err ? err : e;
         }
         i -= dropped;
+        gone += dropped;
     }
     return err;
 }
@@ -196,6 +218,7 @@ lanes_run(struct nr_archive *a, const struct probes *probes, size_t n,
     size_t lanes = nr_min(nr_max((size_t)o->threads, 1),
         nr_min(nr_max(a->n, 1), NR_HUNT_THREADS_MAX));
     struct lane *v = calloc(lanes, sizeof(*v));
+    struct narrowed runs = { 0 };
     enum nr_err err = v ? NR_OK : NR_ENOMEM;
 
     for (size_t k = 0; v && k < lanes; k++) {
@@ -207,13 +230,16 @@ lanes_run(struct nr_archive *a, const struct probes *probes, size_t n,
     if (err)
         (void)nr_fail(d, err, 0, "hunt: no memory");
     else
-        err = run_all(v, lanes, a, all, o, d);
+        err = runs_narrow(a, probes, o->threads, &runs, d);
+    if (!err)
+        err = run_all(v, lanes, a, all, &runs, o, d);
     if (!err)
         err = gather(v, lanes, d);
     if (!err) {
         swap(days, &v[0].p.days);
         swap(refs, &v[0].p.refs);
     }
+    narrowed_free(&runs);
     for (size_t k = 0; v && k < lanes; k++) {
         free(v[k].p.sums);
         pass_fini(&v[k].p);

@@ -114,7 +114,8 @@ look_up(struct pass *p, struct nr_diag *d)
 
     for (unsigned c = 0; c < SEG_CLASSES; c++)
         now[c].n = segment_keys(p->s, c);
-    for (size_t i = 0; i < p->probes->n; i++) {
+    for (size_t j = 0; j < (p->only ? p->n_only : p->probes->n); j++) {
+        size_t i = p->only ? p->only[j] : j;
         const struct probe *x = &p->probes->v[i];
         struct place *q = &now[x->cls];
         struct seg_key lo = seg_stored_key(x->cls, x->lo), key;

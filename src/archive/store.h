@@ -38,6 +38,8 @@ struct nr_archive {
     bool judged;                 /* KNOWN is made */
     struct store_hidden *hidden; /* owned; by number */
     size_t n_hidden;
+    struct run **runs; /* owned; see runs.h */
+    size_t n_runs;
 };
 
 /* Tell the owner of the archive; counts when it is damage of ours. */
