@@ -239,6 +239,10 @@ cg_link_set(struct nr_campaigns *c, uint32_t a, uint32_t b,
     cg_adj_set(c, a, b, v);
     if (part == CG_BOTH)
         bond(c, a, b, was, now);
+    if ((was & A_TIES) && !(now & A_TIES) && part == CG_BOTH) {
+        cg_push(c, &c->lost, a);
+        cg_push(c, &c->lost, b);
+    }
     if (((was ^ now) & A_TIES) ||
         ((now & A_LINK) && fabs(p_was - cg_p(c, p->bits)) > 0.001)) {
         cg_scope(c, a);

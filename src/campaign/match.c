@@ -6,7 +6,7 @@
  */
 #include "campaign/cpm.h"
 
-#define SCOPE_WHOLE 1024u /* components up to so many cases: clustered whole */
+#define SCOPE_WHOLE 256u /* components up to so many cases: clustered whole */
 
 void
 cg_camp_enter(struct nr_campaigns *c, uint32_t i, uint32_t camp)
@@ -57,12 +57,13 @@ scope_camp(struct nr_campaigns *c, uint32_t camp)
 }
 
 /* Pieces of the link graph up to SCOPE_WHOLE cases come whole; of larger ones
- * what is within SCOPE_WHOLE steps of a walk and the campaigns met there. A
- * campaign always comes whole. */
+ * what is within SCOPE_WHOLE steps of a walk, which enters large campaigns only
+ * right beside the cases that asked. A campaign always comes whole. */
 static void
 close_scope(struct nr_campaigns *c)
 {
-    uint64_t walk = SCOPE_WHOLE + (uint64_t)c->scope.n * 2;
+    uint32_t asked = c->scope.n;
+    uint64_t walk = SCOPE_WHOLE + (uint64_t)asked * 2;
 
     for (uint32_t k = 0; k < c->scope.n && c->err == NR_OK; k++) {
         uint32_t i = c->scope.v[k];
@@ -70,9 +71,14 @@ close_scope(struct nr_campaigns *c)
         scope_camp(c, c->cases[i].camp);
         if (k >= walk)
             continue;
-        for (uint32_t j = 0; j < c->cases[i].n_adj; j++)
-            if (cg_adjs(c, i)[j].flags & A_TIES)
-                cg_scope(c, cg_adjs(c, i)[j].to);
+        for (uint32_t j = 0; j < c->cases[i].n_adj; j++) {
+            const struct cg_adj *v = cg_adjs(c, i) + j;
+            uint32_t camp = c->cases[v->to].camp;
+
+            if ((v->flags & A_TIES) &&
+                (k < asked || camp == NONE || c->camps[camp].n <= SCOPE_WHOLE))
+                cg_scope(c, v->to);
+        }
     }
 }
 
@@ -348,8 +354,8 @@ mint(struct nr_campaigns *c, uint32_t from)
     return c->n_camps++;
 }
 
-static void
-merged(struct nr_campaigns *c, uint32_t camp, uint32_t into)
+void
+cg_merged(struct nr_campaigns *c, uint32_t camp, uint32_t into)
 {
     c->camps[camp].into = into;
     cg_tell(c,
@@ -374,12 +380,12 @@ claim(struct nr_campaigns *c, struct had *v, uint32_t n, struct cluster *cl)
         if (cl[label].owner == NONE)
             cl[label].owner = camp;
         else if (cl[label].owner != camp)
-            merged(c, camp, cl[label].owner);
+            cg_merged(c, camp, cl[label].owner);
     }
 }
 
-static void
-tell_move(struct nr_campaigns *c, uint32_t i, uint32_t was, uint32_t now)
+void
+cg_tell_move(struct nr_campaigns *c, uint32_t i, uint32_t was, uint32_t now)
 {
     struct nr_campaign_event e = { .a = i,
         .b = now == NONE ? was : now,
@@ -387,6 +393,25 @@ tell_move(struct nr_campaigns *c, uint32_t i, uint32_t was, uint32_t now)
 
     e.kind = now == NONE ? NR_CAMPAIGN_PARTED : NR_CAMPAIGN_JOINED;
     cg_tell(c, e);
+}
+
+static uint32_t
+form(struct nr_campaigns *c, uint32_t origin)
+{
+    struct nr_campaign_event e = { .a = mint(c, origin),
+        .b = origin,
+        .value = NONE };
+
+    e.kind = origin == NONE ? NR_CAMPAIGN_FORMED : NR_CAMPAIGN_SPLIT_FROM;
+    if (e.a != NONE)
+        cg_tell(c, e);
+    return e.a;
+}
+
+uint32_t
+cg_camp_form(struct nr_campaigns *c)
+{
+    return form(c, NONE);
 }
 
 static void
@@ -398,16 +423,9 @@ hand_out(struct nr_campaigns *c, const struct built *b, struct cluster *cl)
         bool fresh = l->owner == NONE && l->n > 1;
 
         if (fresh) {
-            l->owner = mint(c, l->origin);
+            l->owner = form(c, l->origin);
             if (l->owner == NONE)
                 return;
-            cg_tell(c,
-                (struct nr_campaign_event){ .kind = l->origin == NONE
-                        ? NR_CAMPAIGN_FORMED
-                        : NR_CAMPAIGN_SPLIT_FROM,
-                    .a = l->owner,
-                    .b = l->origin,
-                    .value = NONE });
         }
         if (was == l->owner)
             continue;
@@ -415,7 +433,7 @@ hand_out(struct nr_campaigns *c, const struct built *b, struct cluster *cl)
             cg_camp_leave(c, i);
         if (l->owner != NONE)
             cg_camp_enter(c, i, l->owner);
-        tell_move(c, i, was, l->owner);
+        cg_tell_move(c, i, was, l->owner);
     }
 }
 
@@ -463,6 +481,7 @@ cg_cluster(struct nr_campaigns *c)
 {
     struct built b = { 0 };
 
+    c->lost.n = 0;
     take_scope(c, &b);
     if (c->err == NR_OK && b.n > 0)
         match(c, &b);

@@ -210,6 +210,10 @@ untie(struct nr_campaigns *c, struct cg_says *s)
         cg_adj_set(c, s->a, s->tie, v);
         if (flag == A_MUST && !(v.flags & A_BONDS))
             cg_push(c, &c->split, s->a);
+        if (flag == A_MUST && !(v.flags & A_TIES)) {
+            cg_push(c, &c->lost, s->a);
+            cg_push(c, &c->lost, s->tie);
+        }
     }
     cg_scope(c, s->a);
     cg_scope(c, s->tie);

@@ -284,6 +284,7 @@ nr_campaign_destroy(struct nr_campaigns *c)
     free(c->dirty_cases.v);
     free(c->split.v);
     free(c->scope.v);
+    free(c->lost.v);
     free(c->org_mark);
     free(c->case_mark);
     free(c->obs_mark);

@@ -232,6 +232,7 @@ struct nr_campaigns {
     struct cg_pool lists; /* u32: edges of a value in time */
     struct cg_pool adjs;  /* struct cg_adj */
     struct cg_queue dirty_obs, dirty_cases, split, scope;
+    struct cg_queue lost; /* pairs of cases that lost their link */
     uint64_t n_links, n_suggestions;
 
     /* Scratch; marks hold the epoch that wrote them. */
@@ -375,8 +376,21 @@ uint32_t cg_moves(struct nr_campaigns *c);
 /* Cluster the cases in scope and hand out the identifiers. */
 void cg_cluster(struct nr_campaigns *c);
 
-/* --- settling and rebuilding (settle.c) --- */
+void cg_merged(struct nr_campaigns *c, uint32_t camp, uint32_t into);
+/* A new campaign, told; NONE: a sticky error. */
+uint32_t cg_camp_form(struct nr_campaigns *c);
+void cg_tell_move(struct nr_campaigns *c, uint32_t i, uint32_t was,
+    uint32_t now);
 
+/* --- local moves (local.c) --- */
+
+/* Move the cases in scope by themselves; false: cg_cluster() must. */
+bool cg_local(struct nr_campaigns *c);
+
+/* --- settling (settle.c) and rebuilding (rebuild.c) --- */
+
+/* N is 25 % from N_ref. */
+bool cg_n_moved(const struct nr_campaigns *c);
 void cg_rebuild(struct nr_campaigns *c);
 
 /* --- overrides (override.c) --- */

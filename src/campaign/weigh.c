@@ -286,7 +286,7 @@ cg_obs_update(struct nr_campaigns *c, uint32_t i)
     bool all = o->flags & O_RELINK;
 
     o->flags &= (uint8_t) ~(O_DIRTY | O_RELINK);
-    if (o->n > CG_EXACT && (uint64_t)o->stale * 8 < o->n && o->rho > 0)
+    if (o->n > CG_EXACT && (uint64_t)o->stale * 8 < o->n && o->s > 0)
         set_weight(c, o, (double)o->rho);
     else
         cg_obs_count(c, i, true);
