@@ -20,8 +20,7 @@
 #define V4_BITS     32u
 #define GALLOP_LEAP 64u
 
-struct class
-{
+struct key_class {
     uint64_t keys, groups, dir_at, at, octets;
     unsigned shift;
 };
@@ -34,7 +33,7 @@ struct run {
     size_t n_covered;
     unsigned ordinal_bits;
     uint8_t *page_ok; /* an octet a page; set once, by any thread */
-    struct class cls[SEG_CLASSES];
+    struct key_class cls[SEG_CLASSES];
 };
 
 unsigned
@@ -141,7 +140,7 @@ read_classes(struct run *r, struct nr_diag *d)
 
     for (unsigned i = 0; !err && i < SEG_CLASSES; i++) {
         const uint8_t *p = r->map.p + rows + i * RUN_CLASS_ROW;
-        struct class *c = &r->cls[i];
+        struct key_class *c = &r->cls[i];
 
         c->keys = get(p, 8);
         c->groups = get(p + 8, 8);
@@ -292,7 +291,7 @@ bits(const uint8_t *p, unsigned width, uint64_t i)
 }
 
 static inline enum nr_err
-dir_first(const struct run *r, const struct class *c, uint64_t group,
+dir_first(const struct run *r, const struct key_class *c, uint64_t group,
     uint64_t *key, struct nr_diag *d)
 {
     uint64_t at = c->dir_at + group * RUN_DIR_ROW;
@@ -306,7 +305,7 @@ dir_first(const struct run *r, const struct class *c, uint64_t group,
 /* The last group that begins at or below KEY, or the first; not before FROM,
  * which does. */
 static enum nr_err
-find_group(const struct run *r, const struct class *c, uint64_t from,
+find_group(const struct run *r, const struct key_class *c, uint64_t from,
     uint64_t key, uint64_t *group, struct nr_diag *d)
 {
     uint64_t lo = from, hi, step = 1, first = 0;
@@ -334,7 +333,7 @@ find_group(const struct run *r, const struct class *c, uint64_t from,
 }
 
 static enum nr_err
-load(const struct run *r, const struct class *c, uint64_t group,
+load(const struct run *r, const struct key_class *c, uint64_t group,
     struct run_place *p, struct nr_diag *d)
 {
     uint64_t row = c->dir_at + group * RUN_DIR_ROW, from, to, octets;
@@ -437,7 +436,7 @@ run_look(const struct run *r, enum seg_class cls, struct run_place *p,
     uint64_t lo, uint64_t hi, void (*hit)(void *ctx, uint32_t ordinal),
     void *ctx, struct nr_diag *d)
 {
-    const struct class *c = &r->cls[cls];
+    const struct key_class *c = &r->cls[cls];
     enum nr_err err = NR_OK;
 
     lo >>= c->shift;
@@ -471,7 +470,7 @@ run_look(const struct run *r, enum seg_class cls, struct run_place *p,
 }
 
 static enum nr_err
-verify_class(const struct run *r, const struct class *c, struct nr_diag *d)
+verify_class(const struct run *r, const struct key_class *c, struct nr_diag *d)
 {
     struct run_place p = { 0 };
     uint64_t last = 0;

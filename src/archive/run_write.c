@@ -13,8 +13,7 @@
 #define TABLE_MAX ((size_t)1 << 32)      /* octets of a directory, of sums */
 #define OUT_MAX   ((size_t)1 << 20)      /* octets kept before write(2) */
 
-struct class
-{
+struct key_class {
     uint64_t keys, groups, at, octets, dir_at;
     unsigned shift;
 };
@@ -28,7 +27,7 @@ struct run_writer {
     unsigned ordinal_bits;
     struct nr_buf out, sums, table;
     int cls; /* the class begun last; -1: none */
-    struct class classes[SEG_CLASSES];
+    struct key_class classes[SEG_CLASSES];
     /* the group being gathered */
     uint64_t key[RUN_GROUP];
     uint32_t one[RUN_GROUP]; /* ordinal, or n_covered + RUN_* */
@@ -103,7 +102,7 @@ pack_end(struct packer *k)
 static enum nr_err
 end_group(struct run_writer *w, struct nr_diag *d)
 {
-    struct class *c = &w->classes[w->cls];
+    struct key_class *c = &w->classes[w->cls];
     struct packer values = { .out = &w->out }, ordinals = { .out = &w->out };
     struct packer lists = { .out = &w->out };
     size_t before = w->out.n;
@@ -161,7 +160,7 @@ end_key(struct run_writer *w)
 static enum nr_err
 end_class(struct run_writer *w, struct nr_diag *d)
 {
-    struct class *c = &w->classes[w->cls];
+    struct key_class *c = &w->classes[w->cls];
     enum nr_err err;
 
     end_key(w);
@@ -187,7 +186,7 @@ run_writer_class(struct run_writer *w, enum seg_class c, unsigned shift,
         if (w->cls >= 0)
             err = end_class(w, d);
         w->cls++;
-        w->classes[w->cls] = (struct class){ .at = w->at,
+        w->classes[w->cls] = (struct key_class){ .at = w->at,
             .shift = w->cls == (int)c ? shift : 0 };
     }
     return err;
@@ -310,7 +309,7 @@ put_foot(struct run_writer *w)
         nr_buf_put_le(&w->out, w->covered[i].sum, 8);
     }
     for (unsigned i = 0; i < SEG_CLASSES; i++) {
-        const struct class *c = &w->classes[i];
+        const struct key_class *c = &w->classes[i];
 
         nr_buf_put_le(&w->out, c->keys, 8);
         nr_buf_put_le(&w->out, c->groups, 8);
