@@ -65,7 +65,7 @@ build(const char *dir, uint64_t n, size_t segments, struct nr_diag *d)
     struct run_covered *rows = calloc(segments, sizeof(*rows));
     struct run_writer *w = NULL;
     uint64_t size = 0;
-    bool ok = rows && !run_writer_open(dir, 1, rows, segments, &w, d) &&
+    bool ok = rows && !run_writer_open(dir, 1, rows, segments, NULL, &w, d) &&
         !run_writer_class(w, SEG_NAME, run_shift(SEG_NAME, n), d);
 
     for (uint64_t i = 0; ok && i < n; i++)
@@ -205,7 +205,7 @@ main(int argc, char **argv)
         return 1;
     }
     (void)snprintf(path, sizeof(path), "%s/0000000000000001.run", dir);
-    if (run_open(path, "run", &r, &d) != NR_OK)
+    if (run_open(path, "run", NULL, &r, &d) != NR_OK)
         return 1;
     octets = run_size(r);
     keys = run_keys(r, SEG_NAME);

@@ -3,6 +3,7 @@
 #include "archive_coverage.h"
 #include "archive_far.h"
 #include "archive_keep.h"
+#include "archive_key.h"
 
 #include "archive/archive.h"
 #include "base/file.h"
@@ -28,6 +29,8 @@ struct wanted {
     const char *dir;
     char dir_text[PATH_OCTETS];
     int64_t zone_east_s;
+    const char *key_file;
+    struct nr_archive_key key;
     bool recurse, growing, no_urls;
     uint64_t memory;
     size_t failed;
@@ -46,7 +49,8 @@ static enum nr_err
 open_archive(struct wanted *w, enum nr_archive_mode mode,
     struct nr_archive **out, struct nr_diag *d)
 {
-    struct nr_archive_problem p = { problem, w };
+    struct nr_archive_caller p = { .say = problem, .ctx = w };
+    enum nr_err key;
 
     if (!w->dir) {
         enum nr_err err = nr_path_join(w->dir_text, w->cli->home, "archive", d);
@@ -59,7 +63,8 @@ open_archive(struct wanted *w, enum nr_archive_mode mode,
             errno != EEXIST)
             return nr_fail_file(d, "directory: make", w->cli->home);
     }
-    return nr_archive_open(w->dir, mode, &p, out, d);
+    key = archive_key(w->cli, w->dir, w->key_file, &w->key, &p.key, d);
+    return key ? key : nr_archive_open(w->dir, mode, &p, out, d);
 }
 
 /* add */
@@ -135,7 +140,7 @@ add(struct wanted *w, int argc, char **argv)
     struct paths files = { 0 };
     struct bar bar = { now(), 0, 0 };
     bool tty = isatty(STDERR_FILENO) == 1;
-    struct nr_archive_problem p = { problem, w };
+    struct nr_archive_caller p = { .say = problem, .ctx = w };
     struct nr_archive_add_options o = { .now_s = nr_env_now_s(&w->cli->env),
         .zone_east_s = w->zone_east_s,
         .memory = w->memory,
@@ -317,8 +322,8 @@ cmd_archive(struct cli *cli, int argc, char **argv)
         "--before DAY | "
         "--keep-days N | --keep-size OCTETS | "
         "--keep-kind KIND=DAYS... [-i LIST...] [--dry-run | --yes] | "
-        "hold add NAME FROM TO [--reason TEXT] | hold ls | hold rm NAME  "
-        "[--home DIR | --archive DIR]";
+        "hold add NAME FROM TO [--reason TEXT] | hold ls | hold rm NAME | seal "
+        "[--home DIR | --archive DIR] [--key FILE]";
     struct wanted w = { .cli = cli };
     struct archive_keep k = { .cli = cli, .before_s = NR_TIME_NONE };
     struct archive_coverage c = { .cli = cli,
@@ -327,6 +332,7 @@ cmd_archive(struct cli *cli, int argc, char **argv)
     const struct cli_option table[] = {
         { "home", 0, CLI_TEXT, &cli->home },
         { "archive", 0, CLI_TEXT, &w.dir },
+        { "key", 0, CLI_TEXT, &w.key_file },
         { "tz", 0, CLI_ZONE, &w.zone_east_s },
         { "recursive", 'r', CLI_FLAG, &w.recurse },
         { "memory", 0, CLI_U64, &w.memory },
@@ -356,6 +362,7 @@ cmd_archive(struct cli *cli, int argc, char **argv)
     if (!cli_parse(cli, table, usage, argc, argv, &n))
         return CLI_ERROR;
     k.dir = w.dir;
+    k.key_file = w.key_file;
     k.memory = w.memory;
     if (n == 1 && strcmp(argv[0], "coverage") == 0)
         return coverage(&w, &c);
@@ -383,5 +390,7 @@ cmd_archive(struct cli *cli, int argc, char **argv)
         return archive_prune(&k);
     if (n > 1 && strcmp(argv[0], "hold") == 0)
         return archive_hold(&k, n - 1, argv + 1);
+    if (n == 1 && strcmp(argv[0], "seal") == 0)
+        return archive_seal(cli, w.dir, w.key_file);
     return cli_usage(cli, usage);
 }

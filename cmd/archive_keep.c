@@ -1,6 +1,8 @@
 /* noroshi archive prune, hold: what may go and what must stay. */
 #include "archive_keep.h"
 
+#include "archive_key.h"
+
 #include "archive/keep.h"
 #include "base/file.h"
 #include "list.h"
@@ -26,7 +28,8 @@ enum nr_err
 archive_keep_open(struct archive_keep *k, bool write, bool quiet,
     struct nr_archive **out, struct nr_diag *d)
 {
-    struct nr_archive_problem p = { problem, k };
+    struct nr_archive_caller p = { .ctx = k };
+    enum nr_err key;
 
     if (!k->dir) {
         enum nr_err err = nr_path_join(k->dir_text, k->cli->home, "archive", d);
@@ -39,8 +42,13 @@ archive_keep_open(struct archive_keep *k, bool write, bool quiet,
     if (access(k->dir, F_OK) != 0)
         return nr_fail_name(d, NR_ENOTFOUND,
             "archive: does not exist; noroshi archive add makes it", k->dir);
-    return nr_archive_open(k->dir, write ? NR_ARCHIVE_WRITE : NR_ARCHIVE_READ,
-        quiet ? NULL : &p, out, d);
+    if (!quiet)
+        p.say = problem;
+    key = archive_key(k->cli, k->dir, k->key_file, &k->key, &p.key, d);
+    k->has_key = p.key;
+    return key ? key
+               : nr_archive_open(k->dir,
+                     write ? NR_ARCHIVE_WRITE : NR_ARCHIVE_READ, &p, out, d);
 }
 
 /* The rule */

@@ -2,13 +2,17 @@
 #ifndef ARCHIVE_KEEP_H
 #define ARCHIVE_KEEP_H
 
+#include "archive/seal.h"
 #include "cli.h"
 
 struct nr_archive;
 
 struct archive_keep {
     struct cli *cli;
-    const char *dir; /* NULL: HOME/archive */
+    const char *dir;      /* NULL: HOME/archive */
+    const char *key_file; /* NULL: the home's */
+    struct nr_archive_key key;
+    const struct nr_archive_key *has_key; /* KEY, once the archive was open */
     char dir_text[4096];
     bool dry_run, yes, all, discard;
     uint64_t keep_days, keep_size; /* 0: not given */

@@ -52,7 +52,7 @@ archive_verify(struct archive_keep *k)
     if (err)
         return finish(k, err, &d);
     k->failed = 0;
-    err = nr_keep_verify(k->dir, &say, &got, &d);
+    err = nr_keep_verify(k->dir, k->has_key, &say, &got, &d);
     (void)printf("segments %zu damaged %zu\n", got.segments, got.damaged);
     if (got.runs > 0)
         (void)printf("runs %zu damaged %zu\n", got.runs, got.runs_damaged);
@@ -139,7 +139,7 @@ repair_all(struct archive_keep *k, struct nr_archive *a)
     struct nr_keep_say say = { collect, &names };
     struct nr_verified got;
     struct nr_diag d = { 0 };
-    enum nr_err err = nr_keep_verify(k->dir, &say, &got, &d);
+    enum nr_err err = nr_keep_verify(k->dir, k->has_key, &say, &got, &d);
     int status = CLI_NOTHING;
 
     if (!err && names.full)

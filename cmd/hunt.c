@@ -1,5 +1,7 @@
 /* noroshi hunt: ask the archive about a list of indicators. */
 #include "archive/archive.h"
+#include "archive_key.h"
+#include "base/ct.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/num.h"
@@ -28,7 +30,7 @@ enum stage { STAGE_LISTS, STAGE_OPEN, STAGE_ANSWERS, STAGES };
 struct wanted {
     struct cli *cli;
     struct cli_list lists;
-    const char *archive, *format, *time;
+    const char *archive, *key_file, *format, *time;
     bool all, lines, newest, stats, detail, summary;
     uint64_t limit, threads;
     enum form form;
@@ -426,7 +428,8 @@ static int
 hunt(struct wanted *w)
 {
     char dir[NR_PATH_MAX];
-    struct nr_archive_problem p = { problem, w };
+    struct nr_archive_caller p = { .say = problem, .ctx = w };
+    struct nr_archive_key key = { 0 };
     struct stores s = { NULL, NULL };
     struct nr_diag d = { 0 };
     size_t damaged = 0;
@@ -442,8 +445,12 @@ hunt(struct wanted *w)
     if (!err && w->archive && nr_clickhouse_is(w->archive))
         err = nr_clickhouse_open(w->archive, false, &s.c, &d);
     else if (!err)
+        err = archive_key(w->cli, w->archive ? w->archive : dir, w->key_file,
+            &key, &p.key, &d);
+    if (!err && !s.c)
         err = nr_archive_open(w->archive ? w->archive : dir, NR_ARCHIVE_READ,
             &p, &s.a, &d);
+    nr_wipe(&key, sizeof(key));
     end_stage(w, STAGE_OPEN);
     if (!err)
         err = run(w, &s, &d);
@@ -470,7 +477,8 @@ int
 cmd_hunt(struct cli *cli, int argc, char **argv)
 {
     static const char usage[] =
-        "-i LIST... [--home DIR | --archive DIR] [--all] [--detail] "
+        "-i LIST... [--home DIR | --archive DIR] [--key FILE] [--all] "
+        "[--detail] "
         "[--lines] [--newest] [--limit N] [--format tsv|json|stix] [--time "
         "epoch|iso] "
         "[--stats] [--summary] [--threads N]";
@@ -478,6 +486,7 @@ cmd_hunt(struct cli *cli, int argc, char **argv)
     const struct cli_option table[] = {
         { "home", 0, CLI_TEXT, &cli->home },
         { "archive", 0, CLI_TEXT, &w.archive },
+        { "key", 0, CLI_TEXT, &w.key_file },
         { "indicators", 'i', CLI_LIST, &w.lists },
         { "all", 'a', CLI_FLAG, &w.all },
         { "detail", 0, CLI_FLAG, &w.detail },

@@ -88,6 +88,19 @@ def test_answers_of_one_report_come_in_one_post(hub, home):
     assert "traces of 1 of 5 indicators were found" in said[1]
 
 
+def test_sealed_archive(hub, home):
+    home.run("archive", "seal")
+    home.archive(LOGS)
+    home.start().connected()
+    report = [c2("evil.example"), c2("never.example")]
+    hub.publish(report)
+    got = wait_for("answers", lambda: len(standing(hub)) == 2 and standing(hub))
+    assert [got[i["id"]]["x_noroshi_answer"] for i in report] == [
+        "seen", "not-seen"]
+    for segment in (home.path / "archive").glob("*.seg"):
+        assert segment.read_bytes()[:8] == b"\x89NRSEAL\n"
+
+
 def test_every_process_is_confined(hub, home):
     home.start()
     for role in ("supervisor", "keeper", "courier"):

@@ -1,6 +1,8 @@
 #include "archive/runs.h"
 #include "archive/store.h"
 
+#include "base/ct.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -77,7 +79,7 @@ static enum nr_err
 take_segment(struct nr_archive *a, const char *name, struct nr_diag *d)
 {
     struct segment *s = NULL, **v;
-    enum nr_err err = segment_open(a->dir, name, &s, d);
+    enum nr_err err = segment_open(a->dir, name, a->key, &s, d);
 
     if (err)
         return err;
@@ -223,9 +225,30 @@ take_all(struct nr_archive *a, struct nr_diag *d)
     return err ? err : take_presence(a, d);
 }
 
+/* A sealed archive needs its key. */
+static enum nr_err
+unseal(struct nr_archive *a, struct nr_diag *d)
+{
+    uint8_t id[NR_ARCHIVE_KEY_ID_LEN];
+    bool sealed = false;
+    enum nr_err err = seal_marker(a->dir, &sealed, id, d);
+
+    if (err || !sealed)
+        return err;
+    if (!a->problem.key)
+        return nr_fail_name(d, NR_EDENIED,
+            "archive: is sealed and needs its key", a->dir);
+    if (memcmp(id, a->problem.key->id, sizeof(id)) != 0)
+        return nr_fail_name(d, NR_EDENIED,
+            "archive: is sealed with another key", a->dir);
+    a->own = *a->problem.key;
+    a->key = &a->own;
+    return NR_OK;
+}
+
 enum nr_err
 nr_archive_open(const char *dir, enum nr_archive_mode mode,
-    const struct nr_archive_problem *p, struct nr_archive **out,
+    const struct nr_archive_caller *p, struct nr_archive **out,
     struct nr_diag *d)
 {
     struct nr_archive *a = calloc(1, sizeof(*a));
@@ -256,6 +279,8 @@ nr_archive_open(const char *dir, enum nr_archive_mode mode,
                   "archive: does not exist; noroshi archive add makes it", dir)
             : nr_fail_file(d, "archive: cannot be opened", dir);
     if (!err)
+        err = unseal(a, d);
+    if (!err)
         err = take_all(a, d);
     if (!err && mode == NR_ARCHIVE_READ)
         err = store_rhythm(a, d);
@@ -281,6 +306,7 @@ nr_archive_close(struct nr_archive *a)
         close(a->lock);
     free(a->hidden);
     free(a->v);
+    nr_wipe(&a->own, sizeof(a->own));
     free(a);
 }
 

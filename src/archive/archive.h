@@ -53,20 +53,27 @@ enum nr_archive_mode {
 };
 
 /*
- * Something that did not stop the work: a damaged segment (NR_EDAMAGED), a
- * file that cannot be read or ends early. D names it. May be NULL.
+ * What the caller of an archive is. SAY, which may be NULL, is told of something
+ * that did not stop the work: a damaged segment (NR_EDAMAGED), a file that
+ * cannot be read or ends early; D names it.
  */
-struct nr_archive_problem {
+struct nr_archive_key;
+
+struct nr_archive_caller {
     void (*say)(void *ctx, const struct nr_diag *d);
     void *ctx;
+    /* Of a sealed archive its key (seal.h), copied at open; else NULL, or not
+     * looked at. */
+    const struct nr_archive_key *key;
 };
 
 /*
  * Open DIR. Damaged segments are said through P, counted and left out.
- * NR_ENOTFOUND, NR_EBUSY, NR_ELIMIT, NR_ENOMEM, NR_ESYS.
+ * NR_ENOTFOUND, NR_EBUSY, NR_ELIMIT, NR_ENOMEM, NR_ESYS; NR_EDENIED: it is
+ * sealed, and with another key or none.
  */
 enum nr_err nr_archive_open(const char *dir, enum nr_archive_mode mode,
-    const struct nr_archive_problem *p, struct nr_archive **out,
+    const struct nr_archive_caller *p, struct nr_archive **out,
     struct nr_diag *d) NR_MUST_USE;
 void nr_archive_close(struct nr_archive *a); /* NULL is fine */
 
@@ -93,7 +100,7 @@ struct nr_archive_add_options {
      * may be NULL. */
     void (*progress)(void *ctx, uint64_t octets, uint64_t gone);
     void *progress_ctx;
-    const struct nr_archive_problem *problem; /* may be NULL */
+    const struct nr_archive_caller *problem; /* may be NULL */
 };
 
 struct nr_archive_added {

@@ -358,7 +358,7 @@ test_damaged(void **state)
     const struct nr_indicator *v = &evil;
     struct nr_hunt_options o = { .now_s = NOW };
     size_t said = 0;
-    struct nr_archive_problem p = { count_said, &said };
+    struct nr_archive_caller p = { count_said, &said };
     struct nr_archive *a = NULL;
     struct nr_answer answer;
     struct nr_arena arena;

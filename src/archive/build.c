@@ -14,8 +14,8 @@ _Static_assert(NR_SOURCES <= 32, "a mask of sources has 32 bits");
 _Static_assert(NR_LOG_KINDS <= 32, "a mask of kinds has 32 bits");
 
 enum nr_err
-build_open(const char *dir, uint64_t seq, int64_t now_s, struct build **out,
-    struct nr_diag *d)
+build_open(const char *dir, uint64_t seq, const struct nr_archive_key *key,
+    int64_t now_s, struct build **out, struct nr_diag *d)
 {
     struct build *b = calloc(1, sizeof(*b));
     enum nr_err err;
@@ -37,7 +37,7 @@ build_open(const char *dir, uint64_t seq, int64_t now_s, struct build **out,
         nr_buf_init(&b->jobs[i].lines, SIZE_MAX / 2);
     }
     nr_tokens_init(&b->tokens, 0);
-    err = build_index_init(b) ? seg_writer_open(dir, seq, &b->w, d)
+    err = build_index_init(b) ? seg_writer_open(dir, seq, key, &b->w, d)
                               : nr_fail(d, NR_ENOMEM, 0, "segment: no memory");
     if (err) {
         build_close(b);

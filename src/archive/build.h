@@ -141,8 +141,9 @@ struct build {
 };
 
 /* NOW_S is kept as the time of creation. */
-enum nr_err build_open(const char *dir, uint64_t seq, int64_t now_s,
-    struct build **out, struct nr_diag *d) NR_MUST_USE;
+enum nr_err build_open(const char *dir, uint64_t seq,
+    const struct nr_archive_key *key, int64_t now_s, struct build **out,
+    struct nr_diag *d) NR_MUST_USE;
 void build_close(struct build *b); /* NULL is fine */
 
 /* Octets of memory that the tables take, growth foreseen, without the block

@@ -150,7 +150,8 @@ take_block(struct ingest *g, struct reading *r, const struct nr_block *block,
     in.keep = r->line_octets < NR_ARCHIVE_LINE_KEEP;
     r->line_octets += block->text.n;
     if (!g->b)
-        err = build_open(g->a->dir, g->a->next_seq, g->o->now_s, &g->b, d);
+        err = build_open(g->a->dir, g->a->next_seq, g->a->key, g->o->now_s,
+            &g->b, d);
     if (err)
         return err;
     if (g->o->no_urls)

@@ -146,8 +146,9 @@ struct nr_verified {
  * and say each damage that can be told from the others. The archive need not
  * be locked. NR_OK also when something is damaged: see OUT. NR_ESYS, NR_ENOMEM.
  */
-enum nr_err nr_keep_verify(const char *dir, const struct nr_keep_say *say,
-    struct nr_verified *out, struct nr_diag *d) NR_MUST_USE;
+enum nr_err nr_keep_verify(const char *dir, const struct nr_archive_key *key,
+    const struct nr_keep_say *say, struct nr_verified *out,
+    struct nr_diag *d) NR_MUST_USE;
 
 /* Repair */
 

@@ -4,13 +4,16 @@
 #define NR_ARCHIVE_KEEP_MAP_H
 
 #include "archive/keep.h"
+#include "archive/seal_in.h"
 #include "archive/segment.h"
 
 struct keep_map {
     const char *name;
     uint8_t *p; /* a private copy, mended as far as it goes; owned */
     size_t n;
-    uint64_t seq; /* from the name */
+    struct seal_view *view; /* of a sealed file, owned: P is its plain text */
+    struct nr_bytes file;   /* it; mapped */
+    uint64_t seq;           /* from the name */
     bool other_version;
     bool mapped;     /* index_at, sums_at and the sections below are known */
     bool blocks_bad; /* the table of blocks lies on a damaged page */
@@ -30,8 +33,8 @@ bool keep_name(const char *name, uint64_t *seq);
 /* Map the file, check all its octets, say what is damaged, mend header, table
  * and trailer in the private copy where the rest tells what they were. */
 enum nr_err keep_map_open(const char *dir, const char *name,
-    const struct nr_keep_say *say, struct keep_map *out,
-    struct nr_diag *d) NR_MUST_USE;
+    const struct nr_archive_key *key, const struct nr_keep_say *say,
+    struct keep_map *out, struct nr_diag *d) NR_MUST_USE;
 void keep_map_close(struct keep_map *m);
 
 /* Row I of the table of blocks as it stands; false: none, or it points

@@ -353,7 +353,7 @@ compare(struct repair *r, struct nr_diag *d)
 {
     struct segment *s = NULL;
     struct nr_cur c = nr_cur(nr_buf_bytes(&r->times));
-    enum nr_err err = segment_open(r->a->dir, r->m.name, &s, d);
+    enum nr_err err = segment_open(r->a->dir, r->m.name, r->a->key, &s, d);
 
     if (!err)
         r->got->lines = segment_info(s)->lines;
@@ -431,7 +431,8 @@ mend_info(struct keep_map *m)
 static enum nr_err
 rebuild(struct repair *r, struct nr_diag *d)
 {
-    enum nr_err err = build_open(r->a->dir, r->m.seq, r->now_s, &r->b, d);
+    enum nr_err err = build_open(r->a->dir, r->m.seq, r->a->key, r->now_s,
+        &r->b, d);
 
     if (err)
         return err;
@@ -457,7 +458,7 @@ rebuild(struct repair *r, struct nr_diag *d)
         nr_buf_reset(&r->times);
         build_close(r->b);
         r->b = NULL;
-        err = build_open(r->a->dir, r->m.seq, r->now_s, &r->b, d);
+        err = build_open(r->a->dir, r->m.seq, r->a->key, r->now_s, &r->b, d);
         if (!err)
             err = by_walk(r, d);
     }
@@ -485,7 +486,7 @@ nr_keep_repair(struct nr_archive *a, const char *name, bool discard,
         *out = (struct nr_repaired){ .run = true };
         return runs_remove(a, name, d);
     }
-    err = keep_map_open(a->dir, name, say, &r.m, d);
+    err = keep_map_open(a->dir, name, a->key, say, &r.m, d);
     if (err)
         return err;
     nr_arena_init(&r.arena, REPAIR_MEMORY);

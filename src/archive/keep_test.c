@@ -190,7 +190,7 @@ damages(void)
     struct nr_keep_say say = { see, &n };
     struct nr_verified v;
 
-    assert_int_equal(nr_keep_verify(store, &say, &v, NULL), NR_OK);
+    assert_int_equal(nr_keep_verify(store, NULL, &say, &v, NULL), NR_OK);
     assert_int_equal(v.segments, 1);
     assert_int_equal(v.damages, n);
     assert_int_equal(v.damaged, n > 0);

@@ -436,8 +436,40 @@ map_file(const char *dir, const char *name, struct keep_map *m,
     return err;
 }
 
+/* The plain text of a sealed file in place of it, with zeros for what does not
+ * open. */
+static enum nr_err
+unseal(struct keep_map *m, const struct nr_archive_key *key, struct nr_diag *d)
+{
+    struct nr_diag why = { 0 };
+    enum nr_err err;
+
+    m->file = (struct nr_bytes){ m->p, m->n };
+    m->p = NULL;
+    m->n = 0;
+    err = seal_view_open(key, m->file, m->name, false, &m->view, &why);
+    if (err == NR_EDAMAGED) {
+        bad(m, "seal", why.at, 0, why.what);
+        err = seal_view_open(key, m->file, m->name, true, &m->view, &why);
+    }
+    if (err == NR_EDAMAGED || err == NR_EFORMAT)
+        return NR_OK; /* nothing is left: too short to be a segment */
+    if (err) {
+        if (d)
+            *d = why;
+        return err;
+    }
+    for (uint64_t i = 0; i < seal_pages(m->view); i++)
+        if (!seal_page(m->view, i))
+            bad(m, "seal", i * SEAL_PAGE, SEAL_PAGE, "a page does not open");
+    m->p = (uint8_t *)(uintptr_t)seal_plain(m->view).p;
+    m->n = seal_plain(m->view).n;
+    return NR_OK;
+}
+
 enum nr_err
-keep_map_open(const char *dir, const char *name, const struct nr_keep_say *say,
+keep_map_open(const char *dir, const char *name,
+    const struct nr_archive_key *key, const struct nr_keep_say *say,
     struct keep_map *out, struct nr_diag *d)
 {
     struct keep_map m = { .name = name, .say = say };
@@ -447,8 +479,12 @@ keep_map_open(const char *dir, const char *name, const struct nr_keep_say *say,
         return nr_fail_name(d, NR_ENOTFOUND,
             "segment: no name of one, as archive ls prints it", name);
     err = map_file(dir, name, &m, d);
-    if (err)
+    if (!err && key)
+        err = unseal(&m, key, d);
+    if (err) {
+        keep_map_close(&m);
         return err;
+    }
     if (m.n < SEG_HEADER + TAIL) {
         bad(&m, "file", 0, m.n, "too short to be a segment");
     } else {
@@ -467,18 +503,24 @@ keep_map_open(const char *dir, const char *name, const struct nr_keep_say *say,
 void
 keep_map_close(struct keep_map *m)
 {
-    if (m->p)
+    if (m->file.p)
+        (void)munmap((void *)(uintptr_t)m->file.p, m->file.n);
+    else if (m->p)
         (void)munmap(m->p, m->n);
+    seal_view_close(m->view);
     m->p = NULL;
+    m->file = (struct nr_bytes){ 0 };
+    m->view = NULL;
 }
 
 /* What checksums cannot tell: octets that a faulty writer put there. */
 static enum nr_err
-check_sense(const char *dir, struct keep_map *m, struct nr_diag *d)
+check_sense(const char *dir, const struct nr_archive_key *key,
+    struct keep_map *m, struct nr_diag *d)
 {
     struct segment *s = NULL;
     struct nr_diag why = { 0 };
-    enum nr_err err = segment_open(dir, m->name, &s, &why);
+    enum nr_err err = segment_open(dir, m->name, key, &s, &why);
 
     if (!err)
         err = segment_verify(s, &why);
@@ -506,7 +548,7 @@ check_run(struct nr_archive *a, const char *dir, const char *name,
 
     if (err)
         return err;
-    err = run_open(path, name, &r, &why);
+    err = run_open(path, name, a->key, &r, &why);
     if (!err)
         err = runs_verify(a, r, &why);
     run_close(r);
@@ -532,15 +574,16 @@ check_run(struct nr_archive *a, const char *dir, const char *name,
 }
 
 enum nr_err
-nr_keep_verify(const char *dir, const struct nr_keep_say *say,
-    struct nr_verified *out, struct nr_diag *d)
+nr_keep_verify(const char *dir, const struct nr_archive_key *key,
+    const struct nr_keep_say *say, struct nr_verified *out, struct nr_diag *d)
 {
     struct nr_verified v = { 0 };
     struct nr_names names = { 0 };
     struct nr_archive *a = NULL;
     struct nr_arena arena;
     uint64_t seq;
-    enum nr_err err = nr_archive_open(dir, NR_ARCHIVE_READ, NULL, &a, d);
+    const struct nr_archive_caller caller = { .key = key };
+    enum nr_err err = nr_archive_open(dir, NR_ARCHIVE_READ, &caller, &a, d);
 
     nr_arena_init(&arena, LIST_MEMORY);
     if (!err)
@@ -556,13 +599,13 @@ nr_keep_verify(const char *dir, const struct nr_keep_say *say,
         /* What another segment has taken over is nobody's loss. */
         if (!keep_name(names.v[i], &seq) || store_is_hidden(a, seq))
             continue;
-        err = keep_map_open(dir, names.v[i], say, &m, &why);
+        err = keep_map_open(dir, names.v[i], a->key, say, &m, &why);
         if (err == NR_ENOTFOUND) {
             err = NR_OK;
             continue;
         }
         if (!err && m.damages == 0)
-            err = check_sense(dir, &m, &why);
+            err = check_sense(dir, a->key, &m, &why);
         if (err && d)
             *d = why;
         v.segments++;

@@ -596,7 +596,7 @@ merge_segments(struct nr_archive *a, const size_t *v, size_t n, size_t memory,
         out->from += segment_size(m.v[i].s);
     }
     if (!err)
-        err = build_open(a->dir, a->next_seq, INT64_MIN, &m.b, d);
+        err = build_open(a->dir, a->next_seq, a->key, INT64_MIN, &m.b, d);
     if (!err)
         err = fill(&m, now_s, d);
     out->bad = m.at;

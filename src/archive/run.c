@@ -1,6 +1,8 @@
 /* A run, read. */
 #include "archive/run.h"
 
+#include "archive/seal_in.h"
+
 #include "base/hash.h"
 #include "base/num.h"
 
@@ -26,8 +28,9 @@ struct key_class {
 };
 
 struct run {
-    struct nr_bytes map;
-    bool mapped;
+    struct nr_bytes map;    /* of a sealed one the view's plain text */
+    struct nr_bytes file;   /* mapped; empty: octets of the caller */
+    struct seal_view *view; /* owned; NULL: not sealed */
     char name[NAME_ROOM];
     uint64_t number, foot_at, sums_at;
     size_t n_covered;
@@ -74,6 +77,8 @@ check_page(const struct run *r, uint64_t page, struct nr_diag *d)
     uint64_t from = RUN_HEADER + page * RUN_PAGE;
     uint64_t end = r->sums_at - from > RUN_PAGE ? from + RUN_PAGE : r->sums_at;
 
+    if (r->view && seal_need(r->view, from, end - from, d))
+        return NR_EDAMAGED;
     if (nr_xxh64(nr_bytes_sub(r->map, from, end), 0) !=
         get(r->map.p + r->sums_at + page * 8, 8))
         return damaged(r, d, from, "run: the checksum of a page does not hold");
@@ -101,7 +106,13 @@ check_ends(struct run *r, struct nr_diag *d)
     const uint8_t *p = r->map.p, *t;
     uint64_t tail, pages;
 
-    if (r->map.n < RUN_HEADER + RUN_TRAILER || memcmp(p, RUN_MAGIC, 8) != 0)
+    if (r->map.n < RUN_HEADER + RUN_TRAILER)
+        return damaged(r, d, 0, "run: too short to be one");
+    if (r->view &&
+        (seal_need(r->view, 0, RUN_HEADER, d) ||
+            seal_need(r->view, r->map.n - RUN_TRAILER, RUN_TRAILER, d)))
+        return NR_EDAMAGED;
+    if (memcmp(p, RUN_MAGIC, 8) != 0)
         return damaged(r, d, 0, "run: does not begin as one");
     if (nr_xxh64((struct nr_bytes){ p, 24 }, 0) != get(p + 24, 8))
         return damaged(r, d, 0, "run: header checksum does not hold");
@@ -124,6 +135,8 @@ check_ends(struct run *r, struct nr_diag *d)
     pages = (r->sums_at - RUN_HEADER + RUN_PAGE - 1) / RUN_PAGE;
     if ((tail - r->sums_at) / 8 != pages || (tail - r->sums_at) % 8 != 0)
         return damaged(r, d, tail, "run: trailer is not sound");
+    if (r->view && seal_need(r->view, r->sums_at, r->map.n - r->sums_at, d))
+        return NR_EDAMAGED;
     if (nr_xxh64(nr_bytes_sub(r->map, r->sums_at, r->map.n - 8), 0) !=
         get(t + 56, 8))
         return damaged(r, d, tail, "run: trailer checksum does not hold");
@@ -162,21 +175,28 @@ read_classes(struct run *r, struct nr_diag *d)
 }
 
 static enum nr_err
-open_map(struct nr_bytes map, bool mapped, const char *name, struct run **out,
-    struct nr_diag *d)
+open_map(struct nr_bytes file, bool mapped, const struct nr_archive_key *key,
+    const char *name, struct run **out, struct nr_diag *d)
 {
     struct run *r = calloc(1, sizeof(*r));
-    enum nr_err err;
+    enum nr_err err = NR_OK;
 
     if (!r) {
         if (mapped)
-            (void)munmap((void *)(uintptr_t)map.p, map.n);
+            (void)munmap((void *)(uintptr_t)file.p, file.n);
         return nr_fail(d, NR_ENOMEM, 0, "run: no memory");
     }
-    r->map = map;
-    r->mapped = mapped;
+    r->map = file;
+    if (mapped)
+        r->file = file;
     (void)snprintf(r->name, sizeof(r->name), "%s", name);
-    err = check_ends(r, d);
+    if (key) {
+        err = seal_view_open(key, file, name, false, &r->view, d);
+        if (!err)
+            r->map = seal_plain(r->view);
+    }
+    if (!err)
+        err = check_ends(r, d);
     if (!err)
         err = read_classes(r, d);
     r->ordinal_bits = run_ordinal_bits(r->n_covered);
@@ -191,12 +211,12 @@ enum nr_err
 run_open_mem(struct nr_bytes map, const char *name, struct run **out,
     struct nr_diag *d)
 {
-    return open_map(map, false, name, out, d);
+    return open_map(map, false, NULL, name, out, d);
 }
 
 enum nr_err
-run_open(const char *path, const char *name, struct run **out,
-    struct nr_diag *d)
+run_open(const char *path, const char *name, const struct nr_archive_key *key,
+    struct run **out, struct nr_diag *d)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     enum nr_err err = NR_OK;
@@ -221,8 +241,8 @@ run_open(const char *path, const char *name, struct run **out,
     close(fd);
     if (err)
         return err;
-    return open_map((struct nr_bytes){ p, (size_t)st.st_size }, true, name, out,
-        d);
+    return open_map((struct nr_bytes){ p, (size_t)st.st_size }, true, key, name,
+        out, d);
 }
 
 void
@@ -230,8 +250,9 @@ run_close(struct run *r)
 {
     if (!r)
         return;
-    if (r->mapped)
-        (void)munmap((void *)(uintptr_t)r->map.p, r->map.n);
+    if (r->file.p)
+        (void)munmap((void *)(uintptr_t)r->file.p, r->file.n);
+    seal_view_close(r->view);
     free(r->page_ok);
     free(r);
 }
@@ -251,7 +272,7 @@ run_number(const struct run *r)
 uint64_t
 run_size(const struct run *r)
 {
-    return r->map.n;
+    return r->file.p ? r->file.n : r->map.n;
 }
 
 uint64_t

@@ -65,7 +65,9 @@ struct run;
 
 /* NR_EDAMAGED, NR_EFORMAT (another version), NR_ENOTFOUND, NR_ENOMEM,
  * NR_ESYS. */
-enum nr_err run_open(const char *path, const char *name, struct run **out,
+struct nr_archive_key; /* NULL: it is not sealed */
+enum nr_err run_open(const char *path, const char *name,
+    const struct nr_archive_key *key, struct run **out,
     struct nr_diag *d) NR_MUST_USE;
 /* The same of octets that outlive the run. */
 enum nr_err run_open_mem(struct nr_bytes map, const char *name,
@@ -108,8 +110,8 @@ struct run_writer;
 /* Begin run NUMBER in DIR, as a temporary file. NR_ELIMIT: N above
  * RUN_SEGMENTS_MAX; NR_ESYS, NR_ENOMEM. */
 enum nr_err run_writer_open(const char *dir, uint64_t number,
-    const struct run_covered *v, size_t n, struct run_writer **out,
-    struct nr_diag *d) NR_MUST_USE;
+    const struct run_covered *v, size_t n, const struct nr_archive_key *key,
+    struct run_writer **out, struct nr_diag *d) NR_MUST_USE;
 /* Gives up what was not published. NULL is fine. */
 void run_writer_close(struct run_writer *w);
 /* Begin class C: each once, in their order; all that were left out are empty. */

@@ -100,7 +100,8 @@ write_run(const struct content *c)
     assert_non_null(mkdtemp(dir));
     for (size_t i = 0; i < c->segments; i++)
         rows[i] = (struct run_covered){ i + 1, i * 7919 };
-    assert_int_equal(run_writer_open(dir, 5, rows, c->segments, &w, &d), NR_OK);
+    assert_int_equal(run_writer_open(dir, 5, rows, c->segments, NULL, &w, &d),
+        NR_OK);
     for (unsigned k = 0; k < SEG_CLASSES; k++) {
         assert_int_equal(run_writer_class(w, k, run_shift(k, c->n[k]), &d),
             NR_OK);
@@ -277,10 +278,10 @@ test_too_many(void **unused)
     struct nr_diag d = { 0 };
 
     (void)unused;
-    assert_int_equal(run_writer_open("/tmp", 1, &row, RUN_SEGMENTS_MAX + 1, &w,
-                         &d),
+    assert_int_equal(run_writer_open("/tmp", 1, &row, RUN_SEGMENTS_MAX + 1,
+                         NULL, &w, &d),
         NR_ELIMIT);
-    assert_int_equal(run_writer_open("/nonexistent", 1, &row, 1, &w, &d),
+    assert_int_equal(run_writer_open("/nonexistent", 1, &row, 1, NULL, &w, &d),
         NR_ESYS);
 }
 

@@ -1,6 +1,8 @@
 /* Writing a run. */
 #include "archive/run.h"
 
+#include "archive/seal_in.h"
+
 #include "base/file.h"
 #include "base/hash.h"
 
@@ -21,7 +23,8 @@ struct key_class {
 struct run_writer {
     char dir[NR_PATH_MAX], tmp[NR_PATH_MAX];
     int fd;
-    uint64_t number, at; /* octets written or in OUT */
+    struct seal_writer *to; /* of FD */
+    uint64_t number, at;    /* octets written or in OUT */
     struct run_covered *covered;
     size_t n_covered;
     unsigned ordinal_bits;
@@ -57,7 +60,7 @@ flush(struct run_writer *w, bool all, struct nr_diag *d)
     }
     if (w->out.err || w->sums.err || w->table.err)
         return nr_fail(d, NR_ENOMEM, 0, "run: no memory to write one");
-    err = nr_fd_write(w->fd, nr_bytes_sub(nr_buf_bytes(&w->out), 0, at), d);
+    err = seal_writer_put(w->to, nr_bytes_sub(nr_buf_bytes(&w->out), 0, at), d);
     if (err) {
         nr_diag_add_name(d, w->tmp);
         return err;
@@ -220,9 +223,20 @@ run_writer_put(struct run_writer *w, uint64_t key, uint32_t ordinal,
 
 /* --- the file --- */
 
+static void
+put_header(struct run_writer *w, struct nr_buf *b)
+{
+    nr_buf_put(b, NR_BYTES(RUN_MAGIC));
+    nr_buf_put_le(b, SEG_ENDIAN, 4);
+    nr_buf_put_le(b, RUN_VERSION, 4);
+    nr_buf_put_le(b, w->number, 8);
+    nr_buf_put_le(b, nr_xxh64(nr_buf_bytes(b), 0), 8);
+}
+
 enum nr_err
 run_writer_open(const char *dir, uint64_t number, const struct run_covered *v,
-    size_t n, struct run_writer **out, struct nr_diag *d)
+    size_t n, const struct nr_archive_key *key, struct run_writer **out,
+    struct nr_diag *d)
 {
     struct run_writer *w;
     enum nr_err err = NR_OK;
@@ -264,9 +278,14 @@ run_writer_open(const char *dir, uint64_t number, const struct run_covered *v,
         run_writer_close(w);
         return err;
     }
-    w->at = RUN_HEADER; /* the header comes last */
-    if (lseek(w->fd, (off_t)RUN_HEADER, SEEK_SET) < 0) {
-        err = nr_fail_file(d, "run: write", w->tmp);
+    w->at = RUN_HEADER;
+    err = seal_writer_open(key, w->fd, &w->to, d);
+    put_header(w, &w->sums);
+    if (!err)
+        err = w->sums.err ? nr_fail(d, NR_ENOMEM, 0, "run: no memory")
+                          : seal_writer_put(w->to, nr_buf_bytes(&w->sums), d);
+    nr_buf_reset(&w->sums);
+    if (err) {
         run_writer_close(w);
         return err;
     }
@@ -279,6 +298,7 @@ run_writer_close(struct run_writer *w)
 {
     if (!w)
         return;
+    seal_writer_close(w->to);
     if (w->fd >= 0)
         close(w->fd);
     if (w->tmp[0])
@@ -289,16 +309,6 @@ run_writer_close(struct run_writer *w)
     free(w->covered);
     free(w->of);
     free(w);
-}
-
-static void
-put_header(struct run_writer *w, struct nr_buf *b)
-{
-    nr_buf_put(b, NR_BYTES(RUN_MAGIC));
-    nr_buf_put_le(b, SEG_ENDIAN, 4);
-    nr_buf_put_le(b, RUN_VERSION, 4);
-    nr_buf_put_le(b, w->number, 8);
-    nr_buf_put_le(b, nr_xxh64(nr_buf_bytes(b), 0), 8);
 }
 
 static void
@@ -348,16 +358,15 @@ run_writer_publish(struct run_writer *w, uint64_t *size, struct nr_diag *d)
     nr_buf_put_le(&w->sums, *size, 8);
     nr_buf_put_le(&w->sums, 0, 8);
     nr_buf_put_le(&w->sums, nr_xxh64(nr_buf_bytes(&w->sums), 0), 8);
-    put_header(w, &w->out);
-    if (w->sums.err || w->out.err)
+    if (w->sums.err)
         return nr_fail(d, NR_ENOMEM, 0, "run: no memory to write one");
     (void)snprintf(name, sizeof(name), "%016llx.run",
         (unsigned long long)w->number);
     err = nr_path_join(path, w->dir, name, d);
     if (!err)
-        err = nr_fd_write(w->fd, nr_buf_bytes(&w->sums), d);
-    if (!err && pwrite(w->fd, w->out.p, RUN_HEADER, 0) != (ssize_t)RUN_HEADER)
-        err = nr_fail_file(d, "run: write", w->tmp);
+        err = seal_writer_put(w->to, nr_buf_bytes(&w->sums), d);
+    if (!err)
+        err = seal_writer_end(w->to, d);
     if (!err)
         err = nr_file_publish(w->fd, w->tmp, path, d);
     if (!err)

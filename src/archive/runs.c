@@ -46,7 +46,7 @@ runs_take(struct nr_archive *a, const char *name, struct nr_diag *d)
 
     if (err)
         return err;
-    err = run_open(path, name, &r, &why);
+    err = run_open(path, name, a->key, &r, &why);
     if (err == NR_EDAMAGED || err == NR_EFORMAT) {
         say(a, &why);
         if (a->mode == NR_ARCHIVE_WRITE)

@@ -139,7 +139,7 @@ build(struct nr_archive *a, const uint32_t *of, size_t n, uint64_t number,
         rows[k] = (struct run_covered){ segment_info(a->v[of[k]])->seq,
             segment_sum(a->v[of[k]]) };
     if (!err)
-        err = run_writer_open(a->dir, number, rows, n, &w, d);
+        err = run_writer_open(a->dir, number, rows, n, a->key, &w, d);
     if (!err)
         err = write_keys(&m, w, d);
     if (!err)

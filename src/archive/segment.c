@@ -130,6 +130,8 @@ segment_need(struct segment *s, uint64_t at, uint64_t n, struct nr_diag *d)
 
         if (s->page_ok[page])
             continue;
+        if (s->view && seal_need(s->view, from, end - from, d))
+            return NR_EDAMAGED;
         if (nr_xxh64(nr_bytes_sub(s->map, from, end), 0) !=
             le(s->map.p + s->sums_at + page * 8, 8))
             return segment_damaged(s, d, from,
@@ -146,6 +148,13 @@ check_header(struct segment *s, struct nr_diag *d)
 
     if (s->map.n < SEG_HEADER + SEG_TRAILER)
         return segment_damaged(s, d, 0, "segment: too short to be one");
+    if (s->view &&
+        (seal_need(s->view, 0, SEG_HEADER, d) ||
+            seal_need(s->view, s->map.n - SEG_TRAILER, SEG_TRAILER, d)))
+        return NR_EDAMAGED;
+    if (!s->view && seal_is(s->map))
+        return segment_damaged(s, d, 0,
+            "segment: is sealed, and the archive is not");
     if (memcmp(p, SEG_MAGIC, 8) != 0)
         return segment_damaged(s, d, 0, "segment: does not begin as one");
     if (!s->unchecked &&
@@ -177,6 +186,8 @@ check_tail(struct segment *s, struct nr_diag *d)
     pages = (s->sums_at - s->index_at + SEG_PAGE - 1) / SEG_PAGE;
     if ((table - s->sums_at) / 8 != pages || (table - s->sums_at) % 8 != 0)
         return segment_damaged(s, d, tail, "segment: trailer is not sound");
+    if (s->view && seal_need(s->view, s->sums_at, s->map.n - s->sums_at, d))
+        return NR_EDAMAGED;
     if (!s->unchecked &&
         nr_xxh64(nr_bytes_sub(s->map, s->sums_at, s->map.n - 8), 0) !=
             le(t + 56, 8))
@@ -266,23 +277,31 @@ read_info(struct segment *s, struct nr_diag *d)
     return NR_OK;
 }
 
+/* MAPPED: it is to be unmapped. KEY: FILE is sealed. */
 static enum nr_err
-open_map(struct nr_bytes map, bool mapped, unsigned flags, const char *name,
-    struct segment **out, struct nr_diag *d)
+open_map(struct nr_bytes file, bool mapped, const struct nr_archive_key *key,
+    unsigned flags, const char *name, struct segment **out, struct nr_diag *d)
 {
     struct segment *s = calloc(1, sizeof(*s));
-    enum nr_err err;
+    enum nr_err err = NR_OK;
 
     if (!s) {
         if (mapped)
-            (void)munmap((void *)(uintptr_t)map.p, map.n);
+            (void)munmap((void *)(uintptr_t)file.p, file.n);
         return nr_fail(d, NR_ENOMEM, 0, "segment: no memory");
     }
-    s->map = map;
-    s->mapped = mapped;
+    s->map = file;
+    if (mapped)
+        s->file = file;
     s->unchecked = (flags & SEG_UNCHECKED) != 0;
     (void)snprintf(s->name, sizeof(s->name), "%s", name);
-    err = check_header(s, d);
+    if (key) {
+        err = seal_view_open(key, file, name, false, &s->view, d);
+        if (!err)
+            s->map = seal_plain(s->view);
+    }
+    if (!err)
+        err = check_header(s, d);
     if (!err)
         err = check_tail(s, d);
     if (!err)
@@ -300,12 +319,12 @@ enum nr_err
 segment_open_mem(struct nr_bytes map, unsigned flags, struct segment **out,
     struct nr_diag *d)
 {
-    return open_map(map, false, flags, "memory", out, d);
+    return open_map(map, false, NULL, flags, "memory", out, d);
 }
 
 enum nr_err
-segment_open(const char *dir, const char *name, struct segment **out,
-    struct nr_diag *d)
+segment_open(const char *dir, const char *name,
+    const struct nr_archive_key *key, struct segment **out, struct nr_diag *d)
 {
     char path[NR_PATH_MAX];
     enum nr_err err = nr_path_join(path, dir, name, d);
@@ -335,8 +354,8 @@ segment_open(const char *dir, const char *name, struct segment **out,
     close(fd);
     if (err)
         return err;
-    return open_map((struct nr_bytes){ p, (size_t)st.st_size }, true, 0, name,
-        out, d);
+    return open_map((struct nr_bytes){ p, (size_t)st.st_size }, true, key, 0,
+        name, out, d);
 }
 
 void
@@ -344,8 +363,9 @@ segment_close(struct segment *s)
 {
     if (!s)
         return;
-    if (s->mapped)
-        (void)munmap((void *)(uintptr_t)s->map.p, s->map.n);
+    if (s->file.p)
+        (void)munmap((void *)(uintptr_t)s->file.p, s->file.n);
+    seal_view_close(s->view);
     free(s->page_ok);
     free(s);
 }
@@ -365,7 +385,7 @@ segment_name(const struct segment *s)
 uint64_t
 segment_size(const struct segment *s)
 {
-    return s->map.n;
+    return s->file.p ? s->file.n : s->map.n;
 }
 
 uint64_t
@@ -524,6 +544,7 @@ seg_text_init(struct seg_text *t)
 {
     *t = (struct seg_text){ 0 };
     nr_buf_init(&t->buf, SEG_BLOCK_MAX);
+    nr_buf_init(&t->sealed, 2 * SEG_BLOCK_MAX);
 }
 
 void
@@ -532,6 +553,7 @@ seg_text_fini(struct seg_text *t)
     ZSTD_freeDCtx(t->dctx);
     t->dctx = NULL;
     nr_buf_fini(&t->buf);
+    nr_buf_fini(&t->sealed);
 }
 
 enum nr_err
@@ -540,8 +562,20 @@ segment_read(struct segment *s, const struct seg_block *b, struct seg_text *t,
 {
     struct nr_bytes stored = nr_bytes_sub(s->map, b->at, b->at + b->stored);
     size_t want = (size_t)b->text + b->meta;
-    struct nr_bytes all = stored;
+    struct nr_bytes all;
 
+    if (s->view) { /* decrypted here and not kept: there are many blocks */
+        uint8_t *to;
+
+        nr_buf_reset(&t->sealed);
+        to = nr_buf_extend(&t->sealed, b->stored + (size_t)1);
+        if (!to)
+            return nr_fail(d, NR_ENOMEM, 0, "segment: no memory for a block");
+        if (seal_read(s->view, b->at, b->stored, to, d))
+            return NR_EDAMAGED;
+        stored = (struct nr_bytes){ to, b->stored };
+    }
+    all = stored;
     if (!s->unchecked && nr_xxh64(stored, 0) != b->sum)
         return segment_damaged(s, d, b->at,
             "segment: the checksum of a block does not hold");

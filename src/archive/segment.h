@@ -226,9 +226,12 @@ struct segment;
  * NR_ENOMEM. */
 enum nr_err segment_open_mem(struct nr_bytes map, unsigned flags,
     struct segment **out, struct nr_diag *d) NR_MUST_USE;
-/* Over a file. NR_ENOTFOUND, NR_ESYS too. D names it. */
+/* Over a file, sealed if there is a KEY. NR_ENOTFOUND, NR_ESYS too. D names it.
+ */
+struct nr_archive_key;
 enum nr_err segment_open(const char *dir, const char *name,
-    struct segment **out, struct nr_diag *d) NR_MUST_USE;
+    const struct nr_archive_key *key, struct segment **out,
+    struct nr_diag *d) NR_MUST_USE;
 void segment_close(struct segment *s);
 
 const struct seg_info *segment_info(const struct segment *s);
@@ -368,7 +371,7 @@ enum nr_err segment_posting(struct segment *s, enum seg_class c, uint64_t i,
 
 /* Opened blocks: memory and decoder that are used again. */
 struct seg_text {
-    struct nr_buf buf;
+    struct nr_buf buf, sealed;
     void *dctx;
     struct nr_bytes text, meta; /* of the block read last */
 };
@@ -409,9 +412,11 @@ seg_unzigzag(uint64_t v)
 
 struct seg_writer;
 
-/* Begin segment SEQ in DIR, as a temporary file. NR_ESYS, NR_ENOMEM. */
+/* Begin segment SEQ in DIR, as a temporary file; sealed if there is a KEY.
+ * NR_ESYS, NR_ENOMEM. */
 enum nr_err seg_writer_open(const char *dir, uint64_t seq,
-    struct seg_writer **out, struct nr_diag *d) NR_MUST_USE;
+    const struct nr_archive_key *key, struct seg_writer **out,
+    struct nr_diag *d) NR_MUST_USE;
 /* Gives up what was not published. NULL is fine. */
 void seg_writer_close(struct seg_writer *w);
 

@@ -2,6 +2,7 @@
 #ifndef NR_ARCHIVE_SEGMENT_IN_H
 #define NR_ARCHIVE_SEGMENT_IN_H
 
+#include "archive/seal_in.h"
 #include "archive/segment.h"
 
 #define NAME_MAX_OCTETS ((size_t)64)
@@ -22,8 +23,10 @@ struct seg_group {
 };
 
 struct segment {
-    struct nr_bytes map;
-    bool mapped, unchecked;
+    struct nr_bytes map;    /* of a sealed one the view's plain text */
+    struct nr_bytes file;   /* mapped; empty: octets of the caller */
+    struct seal_view *view; /* owned; NULL: not sealed */
+    bool unchecked;
     char name[NAME_MAX_OCTETS];
     uint64_t index_at, sums_at;
     uint8_t *page_ok; /* one octet a page of the index */

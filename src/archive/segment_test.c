@@ -75,7 +75,7 @@ write_one(uint64_t seq)
     struct nr_diag d = { 0 };
     uint64_t size = 0;
 
-    assert_int_equal(seg_writer_open(dir, seq, &w, &d), NR_OK);
+    assert_int_equal(seg_writer_open(dir, seq, NULL, &w, &d), NR_OK);
     put_block(w, "one evil.example\ntwo\n", 2, &rows[0]);
     put_block(w, "three three three three three three three\nx\ny\n", 3,
         &rows[1]);
@@ -171,7 +171,8 @@ test_round(void **state)
     (void)state;
     nr_arena_init(&a, 1 << 20);
     write_one(9);
-    assert_int_equal(segment_open(dir, "0000000000000009.seg", &s, &d), NR_OK);
+    assert_int_equal(segment_open(dir, "0000000000000009.seg", NULL, &s, &d),
+        NR_OK);
     assert_int_equal(segment_info(s)->seq, 9);
     assert_int_equal(segment_info(s)->lines, 4);
     assert_int_equal(segment_info(s)->observables, 5);
@@ -298,7 +299,7 @@ test_abandoned(void **state)
 
     (void)state;
     nr_arena_init(&a, 1 << 20);
-    assert_int_equal(seg_writer_open(dir, 4, &w, NULL), NR_OK);
+    assert_int_equal(seg_writer_open(dir, 4, NULL, &w, NULL), NR_OK);
     put_block(w, "abc\n", 1, &(struct seg_block){ .first_s = 7 });
     seg_writer_close(w);
     assert_int_equal(nr_dir_list(&a, dir, 100, &names, NULL), NR_OK);

@@ -1,3 +1,4 @@
+#include "archive/seal_in.h"
 #include "archive/segment.h"
 
 #include "base/file.h"
@@ -20,7 +21,8 @@
 struct seg_writer {
     char dir[NR_PATH_MAX], tmp[NR_PATH_MAX];
     int fd;
-    uint64_t seq, at; /* octets written or in OUT */
+    struct seal_writer *to; /* of FD */
+    uint64_t seq, at;       /* octets written or in OUT */
     uint32_t blocks;
     struct nr_buf out, plain, packed, table, index;
     size_t start[SEG_SECTIONS + 1]; /* in INDEX */
@@ -82,7 +84,7 @@ seg_put_info(struct nr_buf *b, const struct seg_info *i,
 static enum nr_err
 flush(struct seg_writer *w, struct nr_diag *d)
 {
-    enum nr_err err = nr_fd_write(w->fd, nr_buf_bytes(&w->out), d);
+    enum nr_err err = seal_writer_put(w->to, nr_buf_bytes(&w->out), d);
 
     nr_diag_add_name(d, err ? w->tmp : NULL);
     nr_buf_reset(&w->out);
@@ -120,8 +122,8 @@ create_file(struct seg_writer *w, const char *dir, struct nr_diag *d)
 }
 
 enum nr_err
-seg_writer_open(const char *dir, uint64_t seq, struct seg_writer **out,
-    struct nr_diag *d)
+seg_writer_open(const char *dir, uint64_t seq, const struct nr_archive_key *key,
+    struct seg_writer **out, struct nr_diag *d)
 {
     struct seg_writer *w = calloc(1, sizeof(*w));
     enum nr_err err;
@@ -139,6 +141,8 @@ seg_writer_open(const char *dir, uint64_t seq, struct seg_writer **out,
     w->zstd = ZSTD_createCCtx();
     err = w->zstd ? create_file(w, dir, d)
                   : nr_fail(d, NR_ENOMEM, 0, "segment: no memory for zstd");
+    if (!err)
+        err = seal_writer_open(key, w->fd, &w->to, d);
     if (err) {
         seg_writer_close(w);
         return err;
@@ -153,6 +157,7 @@ seg_writer_close(struct seg_writer *w)
 {
     if (!w)
         return;
+    seal_writer_close(w->to);
     if (w->fd >= 0)
         close(w->fd);
     if (w->tmp[0])
@@ -305,9 +310,11 @@ seg_writer_publish(struct seg_writer *w, uint64_t *size, struct nr_diag *d)
     if (!err)
         err = flush(w, d);
     if (!err)
-        err = nr_fd_write(w->fd, nr_buf_bytes(&w->index), d);
+        err = seal_writer_put(w->to, nr_buf_bytes(&w->index), d);
     if (!err)
-        err = nr_fd_write(w->fd, nr_buf_bytes(&w->plain), d);
+        err = seal_writer_put(w->to, nr_buf_bytes(&w->plain), d);
+    if (!err)
+        err = seal_writer_end(w->to, d);
     if (!err)
         err = nr_file_publish(w->fd, w->tmp, path, d);
     nr_diag_add_name(d, err ? w->tmp : NULL);

@@ -3,6 +3,7 @@
 #define NR_ARCHIVE_STORE_H
 
 #include "archive/archive.h"
+#include "archive/seal_in.h"
 #include "archive/segment.h"
 #include "base/file.h"
 #include "logline/logline.h"
@@ -29,9 +30,11 @@ struct nr_archive {
     size_t n, cap;
     size_t damaged;
     uint64_t next_seq;
-    struct nr_archive_problem problem;
-    uint8_t *days[NR_LOG_KINDS];   /* presence of all segments; NULL: none */
-    struct store_streams *streams; /* owned; NULL: none */
+    struct nr_archive_caller problem;
+    struct nr_archive_key own;        /* wiped at close */
+    const struct nr_archive_key *key; /* OWN; NULL: the archive is not sealed */
+    uint8_t *days[NR_LOG_KINDS];      /* presence of all segments; NULL: none */
+    struct store_streams *streams;    /* owned; NULL: none */
     /* Days of which a kind is known, by the rhythm of its streams; owned. Not
      * to be read before store_rhythm(). */
     uint8_t *known[NR_LOG_KINDS];

@@ -126,3 +126,34 @@ nr_password_verify(const char *hash, struct nr_bytes password)
         crypto_pwhash_str_verify(hash, (const char *)password.p, password.n) ==
         0;
 }
+
+_Static_assert(NR_AEAD_KEY_LEN == crypto_aead_xchacha20poly1305_ietf_KEYBYTES &&
+        NR_AEAD_NONCE_LEN == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES &&
+        NR_AEAD_TAG_LEN == crypto_aead_xchacha20poly1305_ietf_ABYTES,
+    "lengths of XChaCha20-Poly1305");
+
+void
+nr_aead_seal(const uint8_t key[NR_AEAD_KEY_LEN],
+    const uint8_t nonce[NR_AEAD_NONCE_LEN], struct nr_bytes in, uint8_t *out,
+    uint8_t tag[NR_AEAD_TAG_LEN])
+{
+    (void)crypto_aead_xchacha20poly1305_ietf_encrypt_detached(out, tag, NULL,
+        in.p, in.n, NULL, 0, NULL, nonce, key);
+}
+
+bool
+nr_aead_open(const uint8_t key[NR_AEAD_KEY_LEN],
+    const uint8_t nonce[NR_AEAD_NONCE_LEN], struct nr_bytes in,
+    const uint8_t tag[NR_AEAD_TAG_LEN], uint8_t *out)
+{
+    return crypto_aead_xchacha20poly1305_ietf_decrypt_detached(out, NULL, in.p,
+               in.n, tag, NULL, 0, nonce, key) == 0;
+}
+
+void
+nr_subkey(const uint8_t master[NR_AEAD_KEY_LEN], struct nr_bytes context,
+    uint8_t out[NR_AEAD_KEY_LEN])
+{
+    (void)crypto_generichash(out, NR_AEAD_KEY_LEN, context.p, context.n, master,
+        NR_AEAD_KEY_LEN);
+}

@@ -76,6 +76,23 @@ void nr_base64_print(struct nr_bytes in, char *out);
 bool nr_base64_parse(struct nr_str in, uint8_t *out, size_t max,
     size_t *n) NR_MUST_USE;
 
+#define NR_AEAD_KEY_LEN   ((size_t)32)
+#define NR_AEAD_NONCE_LEN ((size_t)24)
+#define NR_AEAD_TAG_LEN   ((size_t)16)
+
+/* XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) without additional data: IN
+ * into OUT, of the same length, and TAG. A nonce is used once under a key. */
+void nr_aead_seal(const uint8_t key[NR_AEAD_KEY_LEN],
+    const uint8_t nonce[NR_AEAD_NONCE_LEN], struct nr_bytes in, uint8_t *out,
+    uint8_t tag[NR_AEAD_TAG_LEN]);
+/* False, and OUT is not to be used: not what was sealed. */
+bool nr_aead_open(const uint8_t key[NR_AEAD_KEY_LEN],
+    const uint8_t nonce[NR_AEAD_NONCE_LEN], struct nr_bytes in,
+    const uint8_t tag[NR_AEAD_TAG_LEN], uint8_t *out) NR_MUST_USE;
+/* A key for CONTEXT from a master key: keyed BLAKE2b-256 (RFC 7693). */
+void nr_subkey(const uint8_t master[NR_AEAD_KEY_LEN], struct nr_bytes context,
+    uint8_t out[NR_AEAD_KEY_LEN]);
+
 /*
  * Argon2id (RFC 9106) at libsodium's "interactive" cost: 64 MiB, about 0.1 s
  * of one core, so a caller limits how many run at once. OUT is text for

@@ -15,6 +15,7 @@
 #ifndef NR_MEMBER_AGENT_H
 #define NR_MEMBER_AGENT_H
 
+#include "archive/seal.h"
 #include "member/answers.h"
 #include "member/member.h"
 
@@ -84,6 +85,12 @@ void nr_stand_close(struct nr_agent *ag);
 
 /* The home's archive as it is now; nr_archive_close. */
 enum nr_err nr_stand_archive(struct nr_agent *ag, struct nr_archive **out,
+    struct nr_diag *d) NR_MUST_USE;
+
+/* *KEY: NULL, or OUT with the key that the home's archive, sealed, needs; to be
+ * wiped. */
+enum nr_err nr_agent_key(const struct nr_agent *ag, const char *archive,
+    struct nr_archive_key *out, const struct nr_archive_key **key,
     struct nr_diag *d) NR_MUST_USE;
 
 /* The answers of V[0..n) from it. */

@@ -1,5 +1,6 @@
 /* Following log files: what changed, and taking it into the archive. */
 #include "archive/archive.h"
+#include "base/ct.h"
 #include "member/agent.h"
 #include "member/private.h"
 
@@ -268,7 +269,8 @@ static enum nr_err
 add_files(const struct nr_agent *ag, struct nr_names files, struct nr_diag *d)
 {
     struct nr_agent *log = (struct nr_agent *)(uintptr_t)ag;
-    const struct nr_archive_problem problem = { say_problem, log };
+    struct nr_archive_caller problem = { .say = say_problem, .ctx = log };
+    struct nr_archive_key key = { 0 };
     struct nr_archive_add_options o = { .now_s = nr_env_now_s(ag->env),
         .growing = true,
         .memory = NR_ARCHIVE_MEMORY_MIN,
@@ -289,7 +291,10 @@ add_files(const struct nr_agent *ag, struct nr_names files, struct nr_diag *d)
     if (nr_config_get(&ag->config, NR_STR("index-urls"), &value))
         o.no_urls = nr_str_eq(value, NR_STR("no"));
     if (!err)
+        err = nr_agent_key(ag, path, &key, &problem.key, d);
+    if (!err)
         err = nr_archive_open(path, NR_ARCHIVE_WRITE, &problem, &archive, d);
+    nr_wipe(&key, sizeof(key));
     if (!err)
         err = nr_archive_add(archive, files.v, files.n, &o, &added, d);
     nr_archive_close(archive);

@@ -1,6 +1,7 @@
 /* What stands is asked only of what is new. */
 #include "archive/standing.h"
 
+#include "base/ct.h"
 #include "member/agent.h"
 #include "member/private.h"
 
@@ -45,11 +46,34 @@ enum nr_err
 nr_stand_archive(struct nr_agent *ag, struct nr_archive **out,
     struct nr_diag *d)
 {
-    const struct nr_archive_problem problem = { say_problem, ag };
+    struct nr_archive_caller problem = { .say = say_problem, .ctx = ag };
+    struct nr_archive_key key = { 0 };
     char path[NR_PATH_MAX];
     enum nr_err err = nr_path_join(path, ag->home, NR_HOME_ARCHIVE, d);
 
-    return err ? err : nr_archive_open(path, NR_ARCHIVE_READ, &problem, out, d);
+    if (!err)
+        err = nr_agent_key(ag, path, &key, &problem.key, d);
+    if (!err)
+        err = nr_archive_open(path, NR_ARCHIVE_READ, &problem, out, d);
+    nr_wipe(&key, sizeof(key));
+    return err;
+}
+
+enum nr_err
+nr_agent_key(const struct nr_agent *ag, const char *archive,
+    struct nr_archive_key *out, const struct nr_archive_key **key,
+    struct nr_diag *d)
+{
+    char path[NR_PATH_MAX];
+    bool sealed = false;
+    enum nr_err err = nr_path_join(path, ag->home, NR_ARCHIVE_KEY_FILE, d);
+
+    *key = NULL;
+    if (!err)
+        err = nr_archive_key_for(archive, path, ag->env, out, &sealed, d);
+    if (!err && sealed)
+        *key = out;
+    return err;
 }
 
 enum nr_err

@@ -1,6 +1,7 @@
 /* The archive over years: what is past its time goes, small segments become
  * few. Done by the keeper when nothing else waits. */
 #include "archive/compact.h"
+#include "base/ct.h"
 #include "member/agent.h"
 #include "member/private.h"
 
@@ -125,7 +126,8 @@ compact(struct nr_agent *ag, struct nr_archive *a,
 static enum nr_err
 work(struct nr_agent *ag, struct nr_upkeep *u, struct nr_diag *d)
 {
-    const struct nr_archive_problem problem = { say_problem, ag };
+    struct nr_archive_caller problem = { .say = say_problem, .ctx = ag };
+    struct nr_archive_key key = { 0 };
     struct nr_keep_rule rule;
     struct nr_holds holds = { 0 };
     struct nr_archive *a = NULL;
@@ -138,7 +140,10 @@ work(struct nr_agent *ag, struct nr_upkeep *u, struct nr_diag *d)
 
     nr_arena_init(&arena, PLAN_MEMORY);
     if (!err)
+        err = nr_agent_key(ag, path, &key, &problem.key, d);
+    if (!err)
         err = nr_archive_open(path, NR_ARCHIVE_WRITE, &problem, &a, d);
+    nr_wipe(&key, sizeof(key));
     if (!err)
         err = nr_holds_read(path, &arena, &holds, d);
     if (!err && keep)
