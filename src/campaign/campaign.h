@@ -444,4 +444,27 @@ struct nr_campaign_question {
 enum nr_err nr_campaign_questions(struct nr_campaigns *c,
     struct nr_campaign_question *out, uint32_t max, uint32_t *n) NR_MUST_USE;
 
+/* --- snapshots -------------------------------------------------------- */
+
+#define NR_CAMPAIGN_SNAPSHOT 1u /* version that is written and read */
+
+/* Where a snapshot goes, in order, piece by piece. */
+struct nr_campaign_sink {
+    enum nr_err (*put)(void *ctx, struct nr_bytes octets);
+    void *ctx;
+};
+
+/* The whole state but for untold events. NR_EBUSY: overrides wait to be
+ * settled. The sink's own errors come back. */
+enum nr_err nr_campaign_save(const struct nr_campaigns *c,
+    const struct nr_campaign_sink *sink, struct nr_diag *d) NR_MUST_USE;
+
+/* The engine that a snapshot holds: going on from it gives what going on
+ * without it would. Every number is checked before it is believed.
+ * NR_EDAMAGED: its sum does not hold; NR_EFORMAT: of another version, or a
+ * number is out of range; NR_ETRUNC; NR_ELIMIT, NR_ENOMEM: more than MAX. */
+enum nr_err nr_campaign_load(struct nr_bytes snapshot,
+    const struct nr_campaign_mint *mint, size_t max, struct nr_campaigns **out,
+    struct nr_diag *d) NR_MUST_USE;
+
 #endif

@@ -252,8 +252,8 @@ pin(struct nr_campaigns *c, struct cg_says *s)
     cg_scope(c, s->a);
 }
 
-static void
-names(struct nr_campaigns *c)
+void
+cg_names(struct nr_campaigns *c)
 {
     for (uint32_t k = 0; k < c->n_camps; k++)
         c->camps[k].rename = c->camps[k].close = NONE;
@@ -321,5 +321,5 @@ cg_says_renew(struct nr_campaigns *c)
         if (s->tie != NONE)
             tie(c, s);
     }
-    names(c);
+    cg_names(c);
 }

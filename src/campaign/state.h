@@ -276,6 +276,8 @@ void cg_tell(struct nr_campaigns *c, struct nr_campaign_event e);
 
 /* --- values and their lists (value.c) --- */
 
+/* What the notes in force say of V; and, with refresh, let it be weighed. */
+void cg_value_derive(struct nr_campaigns *c, uint32_t v);
 void cg_value_refresh(struct nr_campaigns *c, uint32_t v);
 uint32_t cg_obs_new(struct nr_campaigns *c, uint32_t value, uint16_t from);
 /* Tenure of value V that the interval falls in most. */
@@ -304,6 +306,8 @@ void cg_obs_count(struct nr_campaigns *c, uint32_t o, bool components);
 /* As above where it is cheap or due; queue its cases if the weight moved. */
 void cg_obs_update(struct nr_campaigns *c, uint32_t o);
 void cg_obs_dirty(struct nr_campaigns *c, uint32_t o, bool relink);
+/* The weights of O as they were with RHO and the s that it holds. */
+void cg_obs_restore(struct nr_campaigns *c, uint32_t o, float rho);
 /* Members whose labels verdicts contradict lose weight: (g + 2) / (g + b + 2)
  * for g labels that stand and b that do not. */
 void cg_orgs_weigh(struct nr_campaigns *c);
@@ -400,6 +404,7 @@ enum nr_err cg_says_check(struct nr_campaigns *c,
     struct nr_diag *d) NR_MUST_USE;
 /* The overrides in force have changed: renew what stands between cases. */
 void cg_says_renew(struct nr_campaigns *c);
+void cg_names(struct nr_campaigns *c); /* of the campaigns, as overridden */
 void cg_member_renew(struct nr_campaigns *c, uint32_t org);
 
 /* --- parameters (conf.c) --- */

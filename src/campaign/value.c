@@ -290,7 +290,7 @@ count_harmless(struct nr_campaigns *c, uint32_t v)
 }
 
 void
-cg_value_refresh(struct nr_campaigns *c, uint32_t v)
+cg_value_derive(struct nr_campaigns *c, uint32_t v)
 {
     struct cg_value *x = &c->values[v];
     bool judged = false, rented = false, typed = false;
@@ -321,6 +321,12 @@ cg_value_refresh(struct nr_campaigns *c, uint32_t v)
             typed = true;
         }
     }
-    for (uint32_t o = x->obs; o != NONE; o = c->obs[o].next)
+}
+
+void
+cg_value_refresh(struct nr_campaigns *c, uint32_t v)
+{
+    cg_value_derive(c, v);
+    for (uint32_t o = c->values[v].obs; o != NONE; o = c->obs[o].next)
         cg_obs_dirty(c, o, false);
 }

@@ -177,7 +177,8 @@ set_weight(struct nr_campaigns *c, struct cg_obs *o, double rho)
     o->l0 = rarity(c, v, o->s);
     o->core_l0 = rarity(c, v, o->n);
     o->rho = (float)rho;
-    o->q0 = (float)(row->kappa * (shared ? 1 : rho) / v->tenants);
+    /* From what is kept, so that a snapshot gives the same to the last bit. */
+    o->q0 = (float)(row->kappa * (shared ? 1 : (double)o->rho) / v->tenants);
     o->inv_h = row->half_life > 0 ? (float)(1 / row->half_life) : 0;
     o->bits = bits_at(o->q0, o->l0);
     o->core = bits_at(o->q0, o->core_l0);
@@ -247,6 +248,16 @@ cg_obs_count(struct nr_campaigns *c, uint32_t i, bool components)
     }
     o->stale = 0;
     set_weight(c, o, rho_of(c, &votes, c->values[o->value].harmless));
+    if ((o->flags & (O_USED | O_LOOSE)) == (O_USED | O_LOOSE))
+        tidy(c, o);
+}
+
+void
+cg_obs_restore(struct nr_campaigns *c, uint32_t i, float rho)
+{
+    struct cg_obs *o = &c->obs[i];
+
+    set_weight(c, o, (double)rho);
     if ((o->flags & (O_USED | O_LOOSE)) == (O_USED | O_LOOSE))
         tidy(c, o);
 }
@@ -334,7 +345,7 @@ cg_weigh(const struct cg_obs *o, const struct cg_edge *a,
 {
     int start = a->first > b->first ? a->first : b->first;
     int end = a->last < b->last ? a->last : b->last;
-    double q = (double)o->q0 * a->conf * b->conf * 1e-4;
+    double q = (double)o->q0 * ((double)a->conf * b->conf * 1e-4);
 
     *tau = start > end && o->inv_h > 0 ? exp2((end - start) * (double)o->inv_h)
                                        : 1;
