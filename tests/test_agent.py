@@ -107,6 +107,10 @@ def test_every_process_is_confined(hub, home):
         text = pathlib.Path(f"/proc/{home.pid(role)}/status").read_text()
         assert "Seccomp:\t2" in text
         assert "NoNewPrivs:\t1" in text
+    def niceness(role):
+        text = pathlib.Path(f"/proc/{home.pid(role)}/stat").read_text()
+        return int(text.rsplit(")", 1)[1].split()[16])
+    assert niceness("keeper") >= 10
     fds = pathlib.Path(f"/proc/{home.pid('keeper')}/fd")
     assert not [f for f in fds.iterdir()
                 if os.readlink(f).startswith("socket:")]

@@ -15,18 +15,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LOCK_TRIES     50 /* of 100 ms: an old agent's children end */
-#define RESOLVE_MS     15000
-#define RESOLVE_MAX    ((size_t)512) /* octets of addresses */
-#define ADDRESSES_MAX  8
-#define RESTART_MIN_MS INT64_C(200)
-#define RESTART_MAX_MS INT64_C(60000)
-#define HEALTHY_MS     INT64_C(10000) /* a life that clears the backoff */
+#define AGENT_NICE 10
+/* ioprio_set(2): the caller; class "best effort", the last of its levels. */
+#define IOPRIO_WHO_PROCESS 1
+#define IOPRIO_LOWEST      (2 << 13 | 7)
+#define LOCK_TRIES         50 /* of 100 ms: an old agent's children end */
+#define RESOLVE_MS         15000
+#define RESOLVE_MAX        ((size_t)512) /* octets of addresses */
+#define ADDRESSES_MAX      8
+#define RESTART_MIN_MS     INT64_C(200)
+#define RESTART_MAX_MS     INT64_C(60000)
+#define HEALTHY_MS         INT64_C(10000) /* a life that clears the backoff */
 
 enum { KEEPER, COURIER, CHILDREN };
 
@@ -453,6 +459,18 @@ prepare(struct nr_agent *ag, struct nr_diag *d)
 }
 
 /* The children's files too: what the supervisor gives up is lost to them. */
+/* The machine is there for its people: taking in, hunting and upkeep wait for
+ * them. The children inherit it, and cannot ask for it in their sandbox. Where it
+ * is refused, the agent works as well. */
+static void
+stand_back(void)
+{
+    (void)setpriority(PRIO_PROCESS, 0, AGENT_NICE);
+#ifdef SYS_ioprio_set
+    (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_LOWEST);
+#endif
+}
+
 static enum nr_err
 confine(struct nr_agent *ag, struct nr_diag *d)
 {
@@ -509,6 +527,7 @@ nr_agent_run(const struct nr_agent_conf *conf, struct nr_diag *d)
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);
     nr_arena_init(&ag.arena, NR_AGENT_MEMORY);
     err = prepare(&ag, d);
+    stand_back();
     if (!err)
         err = confine(&ag, d);
     if (!err) {
