@@ -18,9 +18,10 @@ struct work {
     uint64_t *weight; /* cases in each label */
     uint32_t *nodes;  /* nodes in each label */
     double *sum;      /* weight towards a label; 0 between uses */
-    uint32_t *touched, *queue, *empty, *banned;
+    uint32_t *touched, *queue, *empty, *banned, *order;
     uint8_t *queued;
     uint32_t n_empty, round;
+    uint64_t seed; /* of the order in which nodes are asked; 0: their own */
 };
 
 static bool
@@ -34,6 +35,7 @@ work_init(struct nr_campaigns *c, struct work *w, uint32_t n)
     w->queue = cg_take(c, n, sizeof(*w->queue));
     w->empty = cg_take(c, n, sizeof(*w->empty));
     w->banned = cg_take(c, n, sizeof(*w->banned));
+    w->order = cg_take(c, n, sizeof(*w->order));
     w->queued = cg_take(c, n, sizeof(*w->queued));
     return c->err == NR_OK;
 }
@@ -48,6 +50,7 @@ work_fini(struct nr_campaigns *c, struct work *w)
     cg_give(c, w->queue, w->n, sizeof(*w->queue));
     cg_give(c, w->empty, w->n, sizeof(*w->empty));
     cg_give(c, w->banned, w->n, sizeof(*w->banned));
+    cg_give(c, w->order, w->n, sizeof(*w->order));
     cg_give(c, w->queued, w->n, sizeof(*w->queued));
 }
 
@@ -141,6 +144,24 @@ move(struct work *w, const struct cpm_graph *g, uint32_t *label, uint32_t v,
     label[v] = to;
 }
 
+/* The nodes 0 .. N in the order that the seed stands for. */
+static void
+set_order(struct work *w, uint32_t n)
+{
+    uint64_t x = w->seed;
+
+    for (uint32_t i = 0; i < n; i++)
+        w->order[i] = i;
+    for (uint32_t i = n; w->seed && i > 1; i--) {
+        uint32_t k, t = w->order[i - 1];
+
+        x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        k = (uint32_t)((x >> 33) % i);
+        w->order[i - 1] = w->order[k];
+        w->order[k] = t;
+    }
+}
+
 static void
 local_moves(struct work *w, const struct cpm_graph *g, double gamma,
     uint32_t *label)
@@ -149,8 +170,9 @@ local_moves(struct work *w, const struct cpm_graph *g, double gamma,
     uint64_t steps = (uint64_t)g->n * 100 + 1000; /* gains are > 0: a guard */
 
     work_load(w, g, label);
+    set_order(w, g->n);
     for (uint32_t i = 0; i < g->n; i++) {
-        w->queue[i] = i;
+        w->queue[i] = w->order[i];
         w->queued[i] = 1;
     }
     while (left > 0 && steps-- > 0) {
@@ -186,8 +208,8 @@ refine(struct work *w, const struct cpm_graph *g, double gamma,
     for (uint32_t i = 0; i < g->n; i++)
         sub[i] = i;
     work_load(w, g, sub);
-    for (uint32_t v = 0; v < g->n; v++) {
-        uint32_t n = 0, best = NONE;
+    for (uint32_t i = 0; i < g->n; i++) {
+        uint32_t v = w->order[i], n = 0, best = NONE;
         double most = GAIN_MIN;
 
         if (w->nodes[sub[v]] > 1)
@@ -490,20 +512,19 @@ once(struct nr_campaigns *c, struct work *w, const struct cpm_graph *g,
 }
 
 void
-cpm_cluster(struct nr_campaigns *c, const struct cpm_graph *g, double gamma,
-    uint32_t *label)
+cpm_descend(struct nr_campaigns *c, const struct cpm_graph *g, double gamma,
+    uint64_t seed, uint32_t *label)
 {
     struct work w;
 
-    if (g->n > 0 && work_init(c, &w, g->n)) {
+    if (work_init(c, &w, g->n)) {
+        w.seed = seed;
         if (g->ban_off)
             part_banned(&w, g, label);
         split(c, &w, g, label);
         for (int i = 0; i < ITERATIONS; i++)
             if (!once(c, &w, g, gamma, label))
                 break;
-        work_fini(c, &w);
-    } else if (g->n > 0) {
-        work_fini(c, &w);
     }
+    work_fini(c, &w);
 }

@@ -24,6 +24,10 @@ struct cpm_graph {
  * the clusters, numbers below n. Sticky errors as everywhere. */
 void cpm_cluster(struct nr_campaigns *c, const struct cpm_graph *g,
     double gamma, uint32_t *label);
+/* One descent to where no move helps. SEED: of the order in which nodes are
+ * asked; 0: their own. */
+void cpm_descend(struct nr_campaigns *c, const struct cpm_graph *g,
+    double gamma, uint64_t seed, uint32_t *label);
 double cpm_objective(struct nr_campaigns *c, const struct cpm_graph *g,
     double gamma, const uint32_t *label);
 

@@ -221,7 +221,10 @@ static void
 count_all(struct nr_campaigns *c, bool components)
 {
     for (uint32_t o = 0; o < c->n_obs && c->err == NR_OK; o++) {
-        cg_obs_count(c, o, components);
+        if (components)
+            cg_obs_components(c, o);
+        else
+            cg_obs_votes(c, o);
         c->obs[o].flags &= (uint8_t) ~(O_DIRTY | O_RELINK);
         c->obs[o].bits_told = c->obs[o].bits;
         c->obs[o].core_told = c->obs[o].core;

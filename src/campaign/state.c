@@ -168,6 +168,8 @@ cg_marks(struct nr_campaigns *c)
     if (!vote)
         return false;
     c->org_vote = vote;
+    if (!mark(c, &c->org_list, &c->cap_org_list, (uint64_t)c->n_orgs + 1))
+        return false;
     return mark(c, &c->org_mark, &c->cap_org_mark, (uint64_t)c->n_orgs + 1) &&
         mark(c, &c->case_mark, &c->cap_case_mark, (uint64_t)c->n_cases + 1) &&
         mark(c, &c->case_node, &c->cap_case_node, (uint64_t)c->n_cases + 1) &&
@@ -289,6 +291,7 @@ nr_campaign_destroy(struct nr_campaigns *c)
     free(c->case_mark);
     free(c->obs_mark);
     free(c->org_vote);
+    free(c->org_list);
     free(c->case_node);
     free(c->obs_edge);
     free(c->rows);

@@ -240,7 +240,8 @@ struct nr_campaigns {
     uint32_t *org_mark, *case_mark, *obs_mark;
     uint32_t cap_org_mark, cap_case_mark, cap_obs_mark;
     uint8_t *org_vote;
-    uint32_t cap_org_vote;
+    uint32_t *org_list;
+    uint32_t cap_org_vote, cap_org_list;
     uint32_t *case_node, *obs_edge;
     uint32_t cap_case_node, cap_obs_edge;
     uint32_t marked_case; /* whose edges obs_edge knows */
@@ -300,9 +301,11 @@ cg_list(const struct nr_campaigns *c, const struct cg_obs *o)
 
 /* Thresholds of the references in use. */
 void cg_thetas(struct nr_campaigns *c);
-/* Count votes and components of O and set its weights; KNOWN components: those
- * of the cases, else each case counts as its own. */
-void cg_obs_count(struct nr_campaigns *c, uint32_t o, bool components);
+/* Count the votes for O and set its weights, each case a component; then the
+ * components that its cases have; both. */
+void cg_obs_votes(struct nr_campaigns *c, uint32_t o);
+void cg_obs_components(struct nr_campaigns *c, uint32_t o);
+void cg_obs_count(struct nr_campaigns *c, uint32_t o);
 /* As above where it is cheap or due; queue its cases if the weight moved. */
 void cg_obs_update(struct nr_campaigns *c, uint32_t o);
 void cg_obs_dirty(struct nr_campaigns *c, uint32_t o, bool relink);

@@ -36,13 +36,15 @@ struct votes {
     uint32_t voters;  /* organisations that call it malicious */
 };
 
+#define AHEAD 8u /* edges fetched before they are read: they lie anywhere */
+
 /* One vote an organisation: malicious if any of its sightings says so, in full
  * if any of these does. */
 static struct votes
 count_votes(struct nr_campaigns *c, const struct cg_obs *o)
 {
     const uint32_t *v = cg_list(c, o);
-    uint32_t epoch = cg_epoch(c);
+    uint32_t epoch = cg_epoch(c), n = 0;
     struct votes sum = { 0 };
 
     for (uint32_t i = 0; i < o->n; i++) {
@@ -50,25 +52,26 @@ count_votes(struct nr_campaigns *c, const struct cg_obs *o)
         uint32_t org = c->cases[e->cas].org;
         bool full = !(e->flags & E_YOUNG);
 
+        if (i + 2 * AHEAD < o->n) {
+            __builtin_prefetch(&c->edges[v[i + 2 * AHEAD]]);
+            __builtin_prefetch(&c->cases[c->edges[v[i + AHEAD]].cas].org);
+        }
         if (c->org_mark[org] != epoch) {
             c->org_mark[org] = epoch;
             c->org_vote[org] = 0;
+            c->org_list[n++] = org;
         }
         if (e->flags & E_BAD)
             c->org_vote[org] |= (uint8_t)(SEEN_BAD | (full ? SEEN_FULL : 0));
         else if (full)
             c->org_vote[org] |= SEEN_OTHER;
     }
-    for (uint32_t i = 0; i < o->n; i++) {
-        uint32_t org = c->cases[c->edges[v[i]].cas].org, vote;
-        bool bad, full;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t org = c->org_list[i];
+        bool bad = c->org_vote[org] & SEEN_BAD;
+        bool full = c->org_vote[org] & (bad ? SEEN_FULL : SEEN_OTHER);
+        uint32_t vote = c->orgs[org].weight * (full ? 2u : 1u);
 
-        if (c->org_mark[org] != epoch)
-            continue; /* summed already */
-        c->org_mark[org] = epoch + 1;
-        bad = c->org_vote[org] & SEEN_BAD;
-        full = c->org_vote[org] & (bad ? SEEN_FULL : SEEN_OTHER);
-        vote = c->orgs[org].weight * (full ? 2u : 1u);
         sum.yes += bad ? vote : 0;
         sum.no += bad ? 0 : vote;
         sum.voters += bad;
@@ -234,22 +237,51 @@ tidy(struct nr_campaigns *c, struct cg_obs *o)
     o->flags &= (uint8_t)~O_LOOSE;
 }
 
+/* Bits of O if it belonged to one component alone. */
+static float
+most_bits(const struct nr_campaigns *c, const struct cg_obs *o)
+{
+    return bits_at(o->q0, rarity(c, &c->values[o->value], 1));
+}
+
+static void
+finish(struct nr_campaigns *c, struct cg_obs *o, double rho)
+{
+    o->stale = 0;
+    set_weight(c, o, rho);
+    if ((o->flags & (O_USED | O_LOOSE)) == (O_USED | O_LOOSE))
+        tidy(c, o);
+}
+
 void
-cg_obs_count(struct nr_campaigns *c, uint32_t i, bool components)
+cg_obs_votes(struct nr_campaigns *c, uint32_t i)
 {
     struct cg_obs *o = &c->obs[i];
     struct votes votes = { 0 };
 
-    if (o->n > 0 && cg_marks(c)) {
+    if (o->n > 0 && cg_marks(c))
         votes = count_votes(c, o);
-        o->s = components ? count_components(c, o) : o->n;
-    } else {
-        o->s = 0;
-    }
-    o->stale = 0;
-    set_weight(c, o, rho_of(c, &votes, c->values[o->value].harmless));
-    if ((o->flags & (O_USED | O_LOOSE)) == (O_USED | O_LOOSE))
-        tidy(c, o);
+    o->s = o->n;
+    finish(c, o, rho_of(c, &votes, c->values[o->value].harmless));
+}
+
+void
+cg_obs_components(struct nr_campaigns *c, uint32_t i)
+{
+    struct cg_obs *o = &c->obs[i];
+
+    /* What cannot weigh anything is not looked through. */
+    if (o->n < 2 || most_bits(c, o) < 0.5F)
+        return;
+    o->s = count_components(c, o);
+    finish(c, o, (double)o->rho);
+}
+
+void
+cg_obs_count(struct nr_campaigns *c, uint32_t i)
+{
+    cg_obs_votes(c, i);
+    cg_obs_components(c, i);
 }
 
 void
@@ -300,7 +332,7 @@ cg_obs_update(struct nr_campaigns *c, uint32_t i)
     if (o->n > CG_EXACT && (uint64_t)o->stale * 8 < o->n && o->s > 0)
         set_weight(c, o, (double)o->rho);
     else
-        cg_obs_count(c, i, true);
+        cg_obs_count(c, i);
     if (!all && !moved(o) && was == (o->flags & KIND))
         return;
     o->bits_told = o->bits;
