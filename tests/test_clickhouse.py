@@ -1,9 +1,13 @@
 """The same cases through the embedded archive and through ClickHouse, on one
 server and over two shards: the same answers, which are the expected ones."""
+import http.server
 import os
 import pathlib
 import shutil
+import ssl
 import subprocess
+import threading
+import urllib.error
 import urllib.request
 
 import pytest
@@ -127,6 +131,74 @@ def test_same_answers(servers, corpus, embedded, shards):
         parts = [int(sql("SELECT count() FROM two.noroshi_seen_local", s))
                  for s in (0, 1)]
         assert min(parts) > sum(parts) / 3 and sum(parts) == int(before)
+
+
+@pytest.fixture(scope="module")
+def tls(servers, tmp_path_factory):
+    """A door with a certificate before the first server."""
+    d = tmp_path_factory.mktemp("tls")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+                    "-days", "2", "-subj", "/CN=clickhouse", "-addext",
+                    "subjectAltName=IP:127.0.0.1", "-keyout", d / "key.pem",
+                    "-out", d / "cert.pem"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(d / "cert.pem", d / "key.pem")
+    keys = []
+
+    class Door(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):  # noqa: N802, the library's name
+            keys.append((self.headers.get("X-ClickHouse-User"),
+                         self.headers.get("X-ClickHouse-Key")))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            q = urllib.request.Request(
+                f"http://127.0.0.1:{PORT}{self.path}", body,
+                {"Content-Type": self.headers.get(
+                    "Content-Type", "application/octet-stream")})
+            try:
+                with urllib.request.urlopen(q) as r:
+                    code, out = r.status, r.read()
+            except urllib.error.HTTPError as e:
+                code, out = e.code, e.read()
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(out)))
+            self.end_headers()
+            self.wfile.write(out)
+
+        def log_message(self, *argv):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.dir, server.keys = d, keys
+    yield server
+    server.shutdown()
+
+
+def test_tls_and_password_file(tls, corpus, embedded):
+    address = f"clickhouses://noroshi@127.0.0.1:{tls.server_port}/tls"
+    (tls.dir / "password").write_text("secret word\n")
+    whole = (f"{address}?ca={tls.dir}/cert.pem"
+             f"&password-file={tls.dir}/password")
+    add(whole, *logs_of(corpus))
+    assert set(tls.keys) == {("noroshi", "secret word")}
+    assert (without_block(hunt(whole, corpus / "ioc.tsv")) ==
+            without_block(hunt(embedded[0], corpus / "ioc.tsv")))
+    for bad, why in ((address, "not trusted"),
+                     (f"{address}?ca={tls.dir}/none.pem", "clickhouse: "),
+                     (f"{address}?password-file={tls.dir}/none", "none"),
+                     (f"{address}?cluster=", "not an address"),
+                     (f"{address}?colour=red", "not an address"),
+                     (whole.replace("noroshi@", "noroshi:x@"),
+                      "two passwords"),
+                     (whole.replace("clickhouses", "clickhouse"),
+                      "not an address")):
+        r = subprocess.run([NOROSHI, "archive", "stat", "--archive", bad],
+                           capture_output=True, text=True, check=False)
+        assert r.returncode == 2 and why in r.stderr, (bad, r.stderr)
+        assert "secret" not in r.stderr and "noroshi:x" not in r.stderr
 
 
 def test_rows_twice_do_no_harm(servers, tmp_path):

@@ -10,7 +10,9 @@
  * ones, so rows that an interrupted or repeated insert left twice do no harm:
  * exactly-once does not rest on a setting of the server.
  *
- * Traffic is HTTP without TLS: servers on the same machine or behind a tunnel.
+ * "clickhouses" is HTTPS: the server's certificate must hold for its name, under
+ * the system's authorities or those of a file. "clickhouse" is HTTP without TLS,
+ * for servers on the same machine or behind a tunnel.
  * Thread-safety: a handle belongs to one thread.
  */
 #ifndef NR_CLICKHOUSE_H
@@ -19,6 +21,7 @@
 #include "archive/archive.h"
 
 #define NR_CLICKHOUSE_SCHEME "clickhouse://"
+#define NR_CLICKHOUSE_TLS    "clickhouses://"
 #define NR_CLICKHOUSE_HOSTS  16u               /* in one address */
 #define NR_CLICKHOUSE_BATCH  ((size_t)8 << 20) /* octets of lines an insert */
 #define NR_CLICKHOUSE_REPLY  ((size_t)1 << 30) /* octets of an answer */
@@ -28,8 +31,9 @@ struct nr_clickhouse; /* owned by the caller of open; nr_clickhouse_close */
 bool nr_clickhouse_is(const char *address);
 
 /*
- * ADDRESS: clickhouse://[user[:password]@]host[:port][,host:port...]/database
- * [?cluster=NAME]. With a cluster the hosts are its shards, each named once:
+ * ADDRESS: clickhouse[s]://[user[:password]@]host[:port][,host:port...]/database
+ * [?cluster=NAME][&ca=FILE][&password-file=FILE], ports 8123 and, of TLS, 8443.
+ * With a cluster the hosts are its shards, each named once:
  * tables are made on each, since servers without a keeper cannot be told
  * through one of them; data goes in and out through the first. MAKE: make what
  * is missing. NR_EFORMAT (the address), NR_ESYS (no server, or what it says).

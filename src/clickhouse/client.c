@@ -1,6 +1,9 @@
 #include "clickhouse/client.h"
 
+#include "base/arena.h"
+#include "base/ct.h"
 #include "base/cur.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "observable/observable.h"
 
@@ -9,11 +12,17 @@
 #define TIMEOUT_S 3600L
 #define CONNECT_S 10L
 
+static bool
+begins(const char *s, const char *with)
+{
+    return strncmp(s, with, strlen(with)) == 0;
+}
+
 bool
 nr_clickhouse_is(const char *address)
 {
-    return strncmp(address, NR_CLICKHOUSE_SCHEME,
-               strlen(NR_CLICKHOUSE_SCHEME)) == 0;
+    return begins(address, NR_CLICKHOUSE_SCHEME) ||
+        begins(address, NR_CLICKHOUSE_TLS);
 }
 
 void
@@ -63,13 +72,41 @@ row_of(unsigned kind, struct nr_bytes key, uint64_t *fp)
     return true;
 }
 
+/* What stands behind the question mark: NAME=VALUE, "&" between. */
+static bool
+parse_asked(struct nr_clickhouse *c, char *p)
+{
+    const struct {
+        const char *name;
+        const char **value;
+    } known[] = { { "cluster=", &c->cluster }, { "ca=", &c->ca },
+        { "password-file=", &c->password_file } };
+
+    for (char *next; p; p = next) {
+        bool is = false;
+
+        next = strchr(p, '&');
+        if (next)
+            *next++ = '\0';
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+            if (begins(p, known[i].name) && !*known[i].value) {
+                *known[i].value = p + strlen(known[i].name);
+                is = **known[i].value != '\0';
+            }
+        if (!is)
+            return false;
+    }
+    return c->tls || !c->ca;
+}
+
 /* Take the address apart. */
 static bool
 parse(struct nr_clickhouse *c)
 {
-    char *p = c->text + strlen(NR_CLICKHOUSE_SCHEME), *slash = strchr(p, '/');
+    char *p = strchr(c->text, ':') + 3, *slash = strchr(p, '/');
     char *ask, *at, *next;
 
+    c->tls = begins(c->text, NR_CLICKHOUSE_TLS);
     if (!slash || slash == p)
         return false;
     *slash = '\0';
@@ -77,9 +114,8 @@ parse(struct nr_clickhouse *c)
     ask = strchr(slash + 1, '?');
     if (ask) {
         *ask = '\0';
-        if (strncmp(ask + 1, "cluster=", 8) != 0)
+        if (!parse_asked(c, ask + 1))
             return false;
-        c->cluster = ask + 9;
     }
     at = strrchr(p, '@');
     if (at) {
@@ -158,7 +194,11 @@ perform(struct nr_clickhouse *c, const char *url, struct nr_diag *d)
     rc = curl_easy_perform(c->curl);
     if (rc != CURLE_OK)
         return nr_fail_name(d, c->reply.err ? NR_ELIMIT : NR_ESYS,
-            "clickhouse: no answer", curl_easy_strerror(rc));
+            rc == CURLE_PEER_FAILED_VERIFICATION
+                ? "clickhouse: the server's certificate is not trusted "
+                  "(ca=FILE)"
+                : "clickhouse: no answer",
+            curl_easy_strerror(rc));
     curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &code);
     if (code == 200)
         return NR_OK;
@@ -174,7 +214,9 @@ common(struct nr_clickhouse *c)
     curl_easy_reset(c->curl);
     curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c->curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http");
+    curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, c->tls ? "https" : "http");
+    if (c->ca)
+        curl_easy_setopt(c->curl, CURLOPT_CAINFO, c->ca);
     curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
     curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, TIMEOUT_S);
     curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_body);
@@ -193,8 +235,11 @@ send_to(struct nr_clickhouse *c, size_t at, const char *database,
 
     common(c);
     nr_buf_init(&url, (size_t)1 << 20);
-    nr_buf_printf(&url, "http://%s%s/?insert_distributed_sync=1", c->host[at],
-        strchr(c->host[at], ':') ? "" : ":8123");
+    nr_buf_printf(&url, "%s://%s%s/?insert_distributed_sync=1",
+        c->tls ? "https" : "http", c->host[at],
+        strchr(c->host[at], ':') ? ""
+            : c->tls             ? ":8443"
+                                 : ":8123");
     put_escaped(c, &url, "database", database);
     if (body || n > 0)
         put_escaped(c, &url, "query", sql);
@@ -303,6 +348,38 @@ make_tables(struct nr_clickhouse *c, size_t at, struct nr_diag *d)
     return err;
 }
 
+/* The first line of a file: what stands in an address, other users of the
+ * machine see in the list of processes. */
+static enum nr_err
+read_password(struct nr_clickhouse *c, struct nr_diag *d)
+{
+    struct nr_arena arena;
+    struct nr_bytes in = { 0 };
+    size_t n;
+    enum nr_err err;
+
+    nr_arena_init(&arena, (size_t)1 << 16);
+    err = nr_file_read(&arena, c->password_file, PASSWORD_MAX, &in, d);
+    n = in.n;
+    while (n > 0 && (in.p[n - 1] == '\n' || in.p[n - 1] == '\r'))
+        n--;
+    if (!err &&
+        (n == 0 || c->password || memchr(in.p, '\n', n) ||
+            memchr(in.p, '\0', n)))
+        err = nr_fail_name(d, NR_EFORMAT,
+            c->password ? "clickhouse: two passwords are given"
+                        : "clickhouse: the file is no line with a password",
+            c->password_file);
+    if (!err) {
+        memcpy(c->secret, in.p, n);
+        c->secret[n] = '\0';
+        c->password = c->secret;
+        nr_wipe((void *)(uintptr_t)in.p, in.n);
+    }
+    nr_arena_fini(&arena);
+    return err;
+}
+
 enum nr_err
 nr_clickhouse_open(const char *address, bool make, struct nr_clickhouse **out,
     struct nr_diag *d)
@@ -324,8 +401,10 @@ nr_clickhouse_open(const char *address, bool make, struct nr_clickhouse **out,
     if (err)
         (void)nr_fail(d, err, 0,
             "clickhouse: not an address like "
-            "clickhouse://[user[:password]@]host[:port]/database"
-            "[?cluster=NAME]");
+            "clickhouse[s]://[user[:password]@]host[:port]/database"
+            "[?cluster=NAME][&ca=FILE][&password-file=FILE]");
+    if (!err && c->password_file)
+        err = read_password(c, d);
     if (!err) {
         c->curl = curl_easy_init();
         header(c, "X-ClickHouse-User", c->user);
@@ -351,6 +430,7 @@ nr_clickhouse_close(struct nr_clickhouse *c)
     curl_easy_cleanup(c->curl);
     curl_slist_free_all(c->headers);
     nr_buf_fini(&c->reply);
-    explicit_bzero(c->text, sizeof(c->text));
+    nr_wipe(c->text, sizeof(c->text));
+    nr_wipe(c->secret, sizeof(c->secret));
     free(c);
 }

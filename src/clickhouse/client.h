@@ -7,13 +7,17 @@
 
 #include <curl/curl.h>
 
-#define ADDRESS_MAX 1024u
+#define ADDRESS_MAX  1024u
+#define PASSWORD_MAX ((size_t)512) /* octets of its file */
 
 struct nr_clickhouse {
     char text[ADDRESS_MAX]; /* the address; the views below point into it */
     const char *host[NR_CLICKHOUSE_HOSTS];
     size_t hosts;
     const char *user, *password, *database, *cluster; /* NULL: none */
+    const char *ca, *password_file;
+    char secret[PASSWORD_MAX + 1]; /* what the file holds */
+    bool tls;
     CURL *curl;
     struct curl_slist *headers;
     struct nr_buf reply;
