@@ -285,7 +285,8 @@ runs_narrow(struct nr_archive *a, const struct probes *p, size_t threads,
     err = v && segment_of ? make_room(out, v, shares, p) : NR_ENOMEM;
     if (err)
         err = nr_fail(d, err, 0, "run: no memory");
-    qsort(a->runs, a->n_runs, sizeof(struct run *), by_covers);
+    if (a->n_runs > 1)
+        qsort(a->runs, a->n_runs, sizeof(struct run *), by_covers);
     for (size_t i = 0; !err && i < a->n_runs; i++)
         if (map_segments(a, a->runs[i], out->covered, segment_of) > 0)
             err = ask_run(a, a->runs[i], v, shares, segment_of, out, d);

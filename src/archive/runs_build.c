@@ -210,7 +210,8 @@ choose(struct plan *p, size_t least)
     bool more = true;
 
     memset(p->wanted, 1, a->n);
-    qsort(a->runs, a->n_runs, sizeof(struct run *), by_covers);
+    if (a->n_runs > 1)
+        qsort(a->runs, a->n_runs, sizeof(struct run *), by_covers);
     for (size_t i = 0; i < a->n_runs; i++) {
         p->live[i] = mark(p, a->runs[i], 1, 0);
         /* one that lost a quarter is made anew */
@@ -266,7 +267,8 @@ sweep(struct plan *p, size_t *removed, struct nr_diag *d)
     enum nr_err err = NR_OK;
 
     memset(p->wanted, 1, a->n);
-    qsort(a->runs, a->n_runs, sizeof(struct run *), by_covers);
+    if (a->n_runs > 1)
+        qsort(a->runs, a->n_runs, sizeof(struct run *), by_covers);
     for (size_t i = 0; !err && i < a->n_runs;) {
         if (mark(p, a->runs[i], 1, 0) > 0) {
             i++;
@@ -274,7 +276,8 @@ sweep(struct plan *p, size_t *removed, struct nr_diag *d)
         }
         err = remove_run(a, i, d);
         *removed += err == NR_OK;
-        qsort(a->runs, a->n_runs, sizeof(struct run *), by_covers);
+        if (a->n_runs > 1)
+            qsort(a->runs, a->n_runs, sizeof(struct run *), by_covers);
     }
     return err;
 }

@@ -235,7 +235,7 @@ nr_archive_seal(const char *dir, const char *path, const struct nr_env *env,
 {
     struct nr_archive_key key = { 0 };
     char file[NR_PATH_MAX], hex[2 * NR_ARCHIVE_KEY_ID_LEN + 1], text[TEXT_MAX];
-    bool sealed;
+    bool sealed = false;
     int n;
     enum nr_err err = nr_dir_make(dir, 0700, d);
 
