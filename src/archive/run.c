@@ -199,12 +199,13 @@ open_map(struct nr_bytes file, bool mapped, const struct nr_archive_key *key,
         err = check_ends(r, d);
     if (!err)
         err = read_classes(r, d);
-    r->ordinal_bits = run_ordinal_bits(r->n_covered);
-    if (err)
+    if (err) {
         run_close(r);
-    else
-        *out = r;
-    return err;
+        return err;
+    }
+    r->ordinal_bits = run_ordinal_bits(r->n_covered);
+    *out = r;
+    return NR_OK;
 }
 
 enum nr_err
