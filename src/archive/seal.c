@@ -25,8 +25,9 @@
 #define MEMORY      ((size_t)1 << 16)
 #define NAME_ROOM   ((size_t)64)
 
-_Static_assert(NR_ARCHIVE_KEY_LEN == NR_AEAD_KEY_LEN, "a key is a key");
-_Static_assert(SEAL_TAG == NR_AEAD_TAG_LEN, "tag");
+_Static_assert(sizeof(((struct nr_archive_key *)NULL)->secret) ==
+        NR_AEAD_KEY_LEN,
+    "a key is a key");
 
 static uint64_t
 le(const uint8_t *p, size_t n)

@@ -10,7 +10,7 @@
 #define SEAL_VERSION 1u
 #define SEAL_HEADER  ((size_t)64)
 #define SEAL_PAGE    ((size_t)8192) /* octets of plain text */
-#define SEAL_TAG     ((size_t)16)
+#define SEAL_TAG     ((size_t)16)   /* as NR_AEAD_TAG_LEN */
 #define SEAL_ID      ((size_t)16)
 
 /* Is the archive in DIR sealed, with what key? NR_EFORMAT, NR_ESYS. */
